@@ -1,0 +1,18 @@
+// What most teams write first: verify with Stripe's package, await one publish a
+// request, answer.
+
+import { jetstream } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import Stripe from "stripe";
+import { listenHttps } from "./listen.ts";
+
+const broker = jetstream(await connect({ servers: process.env["NATS_URL"] ?? "" }));
+const secret = process.env["BENCH_SECRET"] ?? "";
+const subject = process.env["BENCH_SUBJECT"] ?? "";
+const stripe = new Stripe("sk_test_unused");
+
+listenHttps(async (body, headers) => {
+  const signature = headers["stripe-signature"] ?? "";
+  const event = stripe.webhooks.constructEvent(body, signature, secret);
+  await broker.publish(subject, body, { msgID: event.id });
+});

@@ -1,0 +1,132 @@
+// `make bench`: every figure is taken in this one run on this one machine, and
+// what counts is the ratio. Prints a table and writes bench/results/latest.json.
+
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { arch, cpus, platform, totalmem } from "node:os";
+import { openClients } from "#dev/clients.ts";
+import { openHouse } from "#dev/house.ts";
+import { bold, dim, table } from "#dev/terminal.ts";
+import { benchAccess } from "./access.ts";
+import { benchBroker, benchDoor } from "./door.ts";
+import { benchLedger } from "./ledger.ts";
+
+const folder = ".bursar/bench";
+rmSync(folder, { recursive: true, force: true });
+console.log(dim("starting …"));
+await using house = await openHouse({ folder, logLevel: "warn", say: (line) => console.log(line) });
+await using clients = openClients(house);
+
+const machine = {
+  platform: `${platform()} ${arch()}`,
+  cores: cpus().length,
+  cpu: cpus()[0]?.model ?? "",
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+};
+const atStart = footprint();
+const door = await benchDoor(house);
+const broker = await benchBroker(house);
+const ledger = await benchLedger(house, clients);
+const access = await benchAccess(house, clients);
+const afterLoad = footprint();
+
+const rate = (perSecond: number) => Math.round(perSecond).toLocaleString("en");
+const ratio = (part: number, whole: number) => `×${(part / whole).toFixed(2)}`;
+const ms = (value: number) => value.toFixed(1);
+
+console.log(bold("\nWebhooks acknowledged a second, each durable (sync_interval: always)"));
+console.log(
+  table(
+    [
+      "connections",
+      "door",
+      "p50 ms",
+      "p99 ms",
+      "naive",
+      "door/naive",
+      "bare",
+      "door/bare",
+      "door/broker",
+    ],
+    door.map((at) => [
+      String(at.connections),
+      rate(at.door.perSecond),
+      ms(at.door.p50Ms),
+      ms(at.door.p99Ms),
+      rate(at.naive.perSecond),
+      ratio(at.door.perSecond, at.naive.perSecond),
+      rate(at.bare.perSecond),
+      ratio(at.door.perSecond, at.bare.perSecond),
+      ratio(at.door.perSecond, broker),
+    ]),
+  ),
+);
+console.log(dim(`     broker: ${rate(broker)} publishes a second, one by one, 256 in flight`));
+
+console.log(bold("\nLedger transactions a second"));
+console.log(
+  table(
+    ["", "a second", "of raw insert"],
+    [
+      ["from events", rate(ledger.fromEvents), ratio(ledger.fromEvents, ledger.raw)],
+      ["RPC, 128 callers", rate(ledger.throughRpc), ratio(ledger.throughRpc, ledger.raw)],
+      [
+        "RPC in batches of 100",
+        rate(ledger.throughBatchRpc),
+        ratio(ledger.throughBatchRpc, ledger.raw),
+      ],
+      ["raw insert of the same rows", rate(ledger.raw), ratio(1, 1)],
+    ],
+  ),
+);
+
+console.log(bold("\nFrom the provider's 200 to visible access"));
+console.log(
+  table(
+    ["", "p50 ms", "p99 ms"],
+    [
+      ["one at a time", ms(access.idle.p50Ms), ms(access.idle.p99Ms)],
+      [
+        `at half the path's ceiling (${rate(access.pathPerSecond)}/s)`,
+        ms(access.half.p50Ms),
+        ms(access.half.p99Ms),
+      ],
+    ],
+  ),
+);
+
+console.log(bold("\nProcesses"));
+console.log(
+  table(
+    ["", "ready ms", "MiB at start", "MiB after load"],
+    house.processes.map(({ name, readyAfterMs }, n) => [
+      name,
+      readyAfterMs.toFixed(0),
+      String(atStart[n]?.rssMiB ?? ""),
+      String(afterLoad[n]?.rssMiB ?? ""),
+    ]),
+  ),
+);
+
+const result = { machine, door, broker, ledger, access, atStart, afterLoad };
+mkdirSync("bench/results", { recursive: true });
+writeFileSync("bench/results/latest.json", `${JSON.stringify(result, null, 2)}\n`);
+console.log(dim("\nbench/results/latest.json holds the same as JSON"));
+
+/** Resident memory as Linux tells it; left out where it does not. */
+function footprint() {
+  return house.processes.map(({ name, pid, readyAfterMs }) => ({
+    name,
+    readyAfterMs,
+    rssMiB: residentMiB(pid),
+  }));
+}
+
+function residentMiB(pid: number | undefined): number | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return Math.round(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024);
+  } catch {
+    return undefined;
+  }
+}

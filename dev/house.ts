@@ -1,0 +1,174 @@
+// The whole of Bursar on one machine: Postgres, a broker and the three services
+// as processes of their own, each started again when it dies. `make up`, the
+// demo, the end-to-end tests and the bench all live in it.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { freePort, startChild, waitUntilReady } from "./child.ts";
+import { startNatsServer } from "./nats-server.ts";
+import { applyRoles, rolesOf, startPostgres, urlAs } from "./postgres.ts";
+import { type Provision, provision, type ServiceName } from "./provision.ts";
+import { isReady } from "./ready.ts";
+import { type Supervised, supervise } from "./supervised.ts";
+
+export type ProcessName = "postgres" | "nats" | ServiceName;
+
+export type House = AsyncDisposable & {
+  readonly folder: string;
+  readonly provision: Provision;
+  readonly urls: Readonly<Record<"ledger" | "cms" | "gatewayAdmin" | "door", string>>;
+  /** As superuser, for looking at what the services wrote. */
+  readonly databaseUrl: string;
+  readonly natsUrl: string;
+  /** Processes of this house, in the order they were started; those of others are not in it. */
+  readonly processes: readonly Supervised[];
+  process(name: ProcessName): Supervised;
+};
+
+export type HouseOptions = {
+  /** Holds everything the house keeps: data, certificates, secrets, logs. */
+  readonly folder: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly say?: (line: string) => void;
+  readonly logLevel?: string;
+};
+
+export async function openHouse(options: HouseOptions): Promise<House> {
+  const { env = process.env, say = () => {} } = options;
+  const folder = resolve(options.folder);
+  mkdirSync(join(folder, "logs"), { recursive: true });
+  await using stack = new AsyncDisposableStack();
+  const processes: Supervised[] = [];
+  const keep = async (name: ProcessName, start: Parameters<typeof supervise>[0]["start"]) => {
+    const onChange = () => writePids(folder, processes);
+    const supervised = stack.use(await supervise({ name, start, onTrouble: say, onChange }));
+    processes.push(supervised);
+    onChange();
+  };
+
+  const papers = await provision(folder);
+  const databaseUrl = env["DATABASE_URL"] || (await ownPostgres(folder, keep));
+  const natsUrl = env["NATS_URL"] || (await ownBroker(folder, say, keep));
+  await applyRoles(databaseUrl, papers.passwordOf);
+  const ports = await choosePorts(env);
+  for (const service of ["ledger-service", "cms-service", "webhook-gateway"] as const) {
+    const serviceEnv = {
+      ...environmentOf(service, { papers, ports, databaseUrl, natsUrl }),
+      LOG_LEVEL: options.logLevel ?? "info",
+    };
+    await keep(service, () => startService(service, folder, ports[service], serviceEnv));
+  }
+
+  const opened = stack.move();
+  return {
+    folder,
+    provision: papers,
+    urls: {
+      ledger: `https://127.0.0.1:${ports["ledger-service"]}`,
+      cms: `https://127.0.0.1:${ports["cms-service"]}`,
+      gatewayAdmin: `https://127.0.0.1:${ports["webhook-gateway"]}`,
+      door: `https://127.0.0.1:${ports.door}`,
+    },
+    databaseUrl,
+    natsUrl,
+    processes,
+    process(name) {
+      const found = processes.find((candidate) => candidate.name === name);
+      if (found === undefined) throw new Error(`this house does not run ${name} itself`);
+      return found;
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+type Keep = (name: ProcessName, start: Parameters<typeof supervise>[0]["start"]) => Promise<void>;
+
+async function ownPostgres(folder: string, keep: Keep): Promise<string> {
+  const port = await freePort();
+  let url = "";
+  await keep("postgres", async () => {
+    const logFile = join(folder, "logs", "postgres.log");
+    const server = await startPostgres({ dataDir: join(folder, "postgres"), port, logFile });
+    url = server.url;
+    return server;
+  });
+  return url;
+}
+
+async function ownBroker(folder: string, say: (line: string) => void, keep: Keep) {
+  const port = await freePort();
+  await keep("nats", () => startNatsServer({ dataDir: join(folder, "nats"), port, say }));
+  return `nats://127.0.0.1:${port}`;
+}
+
+type Ports = Readonly<Record<ServiceName | "door", number>>;
+
+/** Chosen once, so that a service that is started again is found where it was. */
+async function choosePorts(env: NodeJS.ProcessEnv): Promise<Ports> {
+  const port = async (name: string) => Number(env[name]) || (await freePort());
+  return {
+    "ledger-service": await port("BURSAR_LEDGER_PORT"),
+    "cms-service": await port("BURSAR_CMS_PORT"),
+    "webhook-gateway": await port("BURSAR_GATEWAY_ADMIN_PORT"),
+    door: await port("BURSAR_GATEWAY_PORT"),
+  };
+}
+
+function environmentOf(
+  service: ServiceName,
+  on: { papers: Provision; ports: Ports; databaseUrl: string; natsUrl: string },
+): Record<string, string> {
+  const { papers } = on;
+  const schema = { "ledger-service": "ledger", "cms-service": "cms", "webhook-gateway": "gateway" };
+  const roles = rolesOf(schema[service]);
+  const as = (role: string) => urlAs(on.databaseUrl, role, papers.passwordOf(role));
+  const tls = papers.tls[service];
+  return {
+    PATH: process.env["PATH"] ?? "",
+    PORT: String(on.ports[service]),
+    TLS_CA_FILE: tls.caFile,
+    TLS_CERT_FILE: tls.certFile,
+    TLS_KEY_FILE: tls.keyFile,
+    ACCESS_FILE: papers.accessFile,
+    JWKS_FILE: papers.jwksFile,
+    DATABASE_URL: as(roles.runtime),
+    DATABASE_OWNER_URL: as(roles.owner),
+    NATS_URL: on.natsUrl,
+    ...(service === "webhook-gateway" ? doorEnvironment(papers, on.ports.door) : {}),
+  };
+}
+
+function doorEnvironment(papers: Provision, port: number): Record<string, string> {
+  return {
+    DOOR_PORT: String(port),
+    DOOR_TLS_CERT_FILE: papers.doorTls.certFile,
+    DOOR_TLS_KEY_FILE: papers.doorTls.keyFile,
+    ENDPOINTS_FILE: papers.endpointsFile,
+  };
+}
+
+async function startService(
+  name: ServiceName,
+  folder: string,
+  port: number,
+  env: Record<string, string>,
+) {
+  const logFile = join(folder, "logs", `${name}.log`);
+  const root = new URL("..", import.meta.url).pathname;
+  const child = await startChild({
+    command: process.execPath,
+    args: [join(root, name, "main.ts")],
+    cwd: root,
+    env,
+    logFile,
+    stopSignal: "SIGTERM",
+  });
+  const ready = () => isReady(`https://127.0.0.1:${port}/readyz`, env["TLS_CA_FILE"] ?? "");
+  await waitUntilReady(child, { name, logFile, timeoutMs: 60_000, ready });
+  return { ...child, [Symbol.asyncDispose]: () => child.stop(30_000) };
+}
+
+function writePids(folder: string, processes: readonly Supervised[]): void {
+  const lines = processes.map(({ name, pid }) => `${name} ${pid ?? "-"}\n`);
+  writeFileSync(join(folder, "pids"), lines.join(""));
+}

@@ -1,0 +1,53 @@
+// `make up`: starts everything and stays until Ctrl-C, for people who want to play.
+
+import { existsSync } from "node:fs";
+import { relative } from "node:path";
+import { environmentOfHouse, writeEnvironment } from "./environment.ts";
+import { openHouse } from "./house.ts";
+import { bold, dim } from "./terminal.ts";
+
+const stop = Promise.withResolvers<NodeJS.Signals>();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => stop.resolve(signal));
+}
+
+const folder = ".bursar";
+console.log(
+  existsSync(folder) ? "starting on what .bursar/ holds …" : "starting for the first time …",
+);
+const house = await openHouse({ folder, say: (line) => console.log(dim(line)) });
+{
+  await using _house = house;
+  const envFile = relative(process.cwd(), writeEnvironment(house));
+  printAddresses(environmentOfHouse(house), envFile);
+  await stop.promise;
+  console.log("\nstopping …");
+}
+console.log("stopped");
+process.exit(0);
+
+function printAddresses(env: Record<string, string>, envFile: string): void {
+  const address = (name: string, url: string | undefined) =>
+    console.log(`  ${name.padEnd(18)} ${url}`);
+  console.log(bold("\nBursar is up"));
+  address("webhooks", env["BURSAR_GATEWAY_URL"]);
+  address("gateway (admin)", env["BURSAR_GATEWAY_ADMIN_URL"]);
+  address("ledger", env["BURSAR_LEDGER_URL"]);
+  address("cms", env["BURSAR_CMS_URL"]);
+  address("broker", env["NATS_URL"]);
+  address("logs", ".bursar/logs/");
+
+  console.log(bold("\nTry, in another terminal in this folder:"));
+  console.log(dim(`\n  source ${envFile}; export PATH="$PWD/node_modules/.bin:$PATH"\n`));
+  const mutual = '--cacert "$BURSAR_CA" --cert "$BURSAR_CERT" --key "$BURSAR_KEY"';
+  console.log(dim("  # Connect: plain JSON over HTTPS"));
+  console.log(`  curl ${mutual} \\
+    -H 'content-type: application/json' -d '{"ledgerId": "main"}' \\
+    "$BURSAR_LEDGER_URL/bursar.ledger.v1.LedgerService/GetTrialBalance"\n`);
+  console.log(dim("  # gRPC, with the types asked from the server"));
+  console.log(`  buf curl ${mutual} --protocol grpc \\
+    -d '{}' "$BURSAR_CMS_URL/bursar.cms.v1.OfferService/ListOffers"\n`);
+  console.log(dim("  # a payment, signed as Stripe signs it"));
+  console.log("  node dev/send.ts stripe payment_intent.succeeded --amount 4900 --currency usd\n");
+  console.log("Ctrl-C stops everything.");
+}
