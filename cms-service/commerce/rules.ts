@@ -1,0 +1,34 @@
+// What may be put up for sale, and what may be ordered.
+
+export type Price = {
+  readonly currencyCode: string;
+  readonly amountMinor: bigint;
+};
+
+export type PriceProblem = { readonly currencyCode: string; readonly problem: string };
+
+/** A price above zero, one a currency. Undefined when all is well. */
+export function refusePrices(prices: readonly Price[]): PriceProblem | undefined {
+  const seen = new Set<string>();
+  for (const { currencyCode, amountMinor } of prices) {
+    if (amountMinor <= 0n) return { currencyCode, problem: `price is ${amountMinor}` };
+    if (seen.has(currencyCode)) return { currencyCode, problem: "has two prices" };
+    seen.add(currencyCode);
+  }
+  return undefined;
+}
+
+export type Offer = {
+  readonly archived: boolean;
+  readonly prices: readonly Price[];
+};
+
+export type OrderDecision =
+  | { readonly accepted: true; readonly due: Price }
+  | { readonly accepted: false; readonly reason: "offer-archived" | "currency-not-offered" };
+
+export function decideOrder({ archived, prices }: Offer, currencyCode: string): OrderDecision {
+  if (archived) return { accepted: false, reason: "offer-archived" };
+  const due = prices.find((price) => price.currencyCode === currencyCode);
+  return due ? { accepted: true, due } : { accepted: false, reason: "currency-not-offered" };
+}

@@ -1,0 +1,87 @@
+// LEDGER events open and close access. Only one of them matters here: a posted
+// transaction that carries the totals of a payment for one of our orders.
+
+import { TransactionPostedSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
+import type { PaymentState } from "#gen/bursar/ledger/v1/transaction_pb.ts";
+import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import type { Tx } from "#mesh/database/pool.ts";
+import type { HandleBatch, Verdict } from "#mesh/events/consume.ts";
+import type { Received } from "#mesh/events/event.ts";
+import { lockKeys, releaseParked } from "#mesh/events/parking.ts";
+import type { Payment } from "./access/payment.ts";
+import { settlePayments } from "./access/settle-payments.ts";
+import { readOrderIds } from "./access/store.ts";
+
+type LedgerEvent = typeof TransactionPostedSchema;
+
+export const ledgerConsumer = {
+  consumer: "cms-service-LEDGER",
+  stream: "LEDGER",
+  // The consumer is filtered by these: the ledger's other facts are not even delivered.
+  events: [TransactionPostedSchema],
+  batchMax: 500,
+  handle: handleLedgerEvents,
+} as const satisfies { handle: HandleBatch<LedgerEvent>; [option: string]: unknown };
+
+/** What an event waits for, and what whoever makes the order locks and announces. */
+export function orderKey(orderId: string): string {
+  return `order/${orderId}`;
+}
+
+/** In the SQL transaction that makes an order: handles what came before it. */
+export async function releaseOrder(tx: Tx, orderId: string): Promise<void> {
+  const { consumer, events, handle } = ledgerConsumer;
+  await releaseParked(tx, { consumer, events, handle, arrived: [orderKey(orderId)] });
+}
+
+async function handleLedgerEvents(tx: Tx, batch: readonly Received<LedgerEvent>[]) {
+  const orderIds = new Set(batch.flatMap(orderIdOf).filter(isKey));
+  await lockKeys(tx, [...orderIds].map(orderKey));
+  const known = await readOrderIds(tx, [...orderIds]);
+
+  const totals: Payment[] = [];
+  const verdicts = batch.map((event): Verdict => {
+    const [orderId] = orderIdOf(event);
+    if (orderId === undefined) return { kind: "handled" };
+    if (!isKey(orderId)) {
+      const detail = `order_id is no id: ${JSON.stringify(orderId.slice(0, 100))}`;
+      return { kind: "dead", reason: DeadLetterReason.REFUSED, detail };
+    }
+    if (!known.has(orderId)) return { kind: "parked", waitsFor: orderKey(orderId) };
+    totals.push(paymentOf(stateOf(event) as PaymentState));
+    return { kind: "handled" };
+  });
+  await settlePayments(tx, totals, new Date());
+  return { verdicts, arrived: [] };
+}
+
+function stateOf({ message }: Received<LedgerEvent>): PaymentState | undefined {
+  return message.transaction?.paymentState;
+}
+
+/** None for what is not about an order: the ledger keeps other books too. */
+function orderIdOf(event: Received<LedgerEvent>): string[] {
+  const orderId = stateOf(event)?.orderId;
+  return orderId ? [orderId] : [];
+}
+
+/** What an index can hold. Ids of other systems wait like ours, where an operator sees them. */
+function isKey(orderId: string): boolean {
+  return /^[\x21-\x7e]{1,255}$/.test(orderId);
+}
+
+function paymentOf(state: PaymentState): Payment {
+  const { ledgerId, paymentId, orderId, ledgerSequence, currencyCode } = state;
+  const { paidMinor, refundedMinor, disputedMinor, lostMinor } = state;
+  return {
+    ledgerId,
+    paymentId,
+    orderId,
+    ledgerSequence,
+    currencyCode,
+    paidMinor,
+    refundedMinor,
+    disputedMinor,
+    lostMinor,
+  };
+}

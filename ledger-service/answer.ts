@@ -1,0 +1,102 @@
+// Answers callers' commands on one ledger: one batch, within the caller's SQL transaction.
+
+import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import {
+  type RefusalDetail,
+  RefusalDetailSchema,
+  type Transaction,
+} from "#gen/bursar/ledger/v1/transaction_pb.ts";
+import type { Tx } from "#mesh/database/pool.ts";
+import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
+import { decodeRefusal, decodeTransaction, type JournalRow } from "./journal.ts";
+import type { Balance } from "./rules/books.ts";
+import { type Command, decideCommand, type Outcome } from "./rules/commands.ts";
+import { needAccount } from "./store/load.ts";
+import { refusalToWire } from "./wire.ts";
+
+export type Answer =
+  | Extract<Outcome, { kind: "ledger" | "asset" | "account" }>
+  | {
+      readonly kind: "posted";
+      readonly transaction: Transaction;
+      readonly balances: readonly Balance[];
+      readonly replayed: boolean;
+    }
+  | { readonly kind: "refused"; readonly detail: RefusalDetail };
+
+export async function answerCommands(
+  tx: Tx,
+  ledgerId: string,
+  commands: readonly Command[],
+): Promise<readonly Answer[]> {
+  const needs: BatchNeeds = new Map();
+  for (const command of commands) addNeeds(needs, ledgerId, command);
+  const creates = commands.some(({ kind }) => kind === "create-ledger");
+  const { decided, journalOf } = await runBatch(tx, {
+    needs,
+    creating: creates ? [ledgerId] : [],
+    decide: (booksOf) => {
+      const books = booksOf(ledgerId);
+      return commands.map((command) => decideCommand(books, command));
+    },
+  });
+  const journal = journalOf(ledgerId);
+  return decided.map((outcome, place) => toAnswer(outcome, journal, keyOf(commands[place])));
+}
+
+function addNeeds(batch: BatchNeeds, ledgerId: string, command: Command): void {
+  const needs = needsOf(batch, ledgerId);
+  switch (command.kind) {
+    case "create-ledger":
+      break;
+    case "register-asset":
+      needs.assetCodes.add(command.assetCode);
+      break;
+    case "create-account":
+      needAccount(needs, command.account);
+      break;
+    case "post":
+      needs.idempotencyKeys.add(command.draft.idempotencyKey);
+      for (const { account } of command.draft.entries) needAccount(needs, account);
+      break;
+    case "reverse":
+      needs.idempotencyKeys.add(command.idempotencyKey);
+      needs.reversals.add(command.sequence);
+      break;
+  }
+}
+
+function keyOf(command: Command | undefined): string {
+  if (command?.kind === "post") return command.draft.idempotencyKey;
+  return command?.kind === "reverse" ? command.idempotencyKey : "";
+}
+
+/** Transactions and frozen refusals are told from the journal's bytes, the first time and always. */
+function toAnswer(
+  outcome: Outcome,
+  journal: ReadonlyMap<bigint, JournalRow>,
+  idempotencyKey: string,
+): Answer {
+  switch (outcome.kind) {
+    case "posted": {
+      const { sequence, balances, replayed } = outcome;
+      const transaction = decodeTransaction(dataOf(journal, sequence));
+      return { kind: "posted", transaction, balances, replayed };
+    }
+    case "stays-refused":
+      return { kind: "refused", detail: decodeRefusal(dataOf(journal, outcome.sequence)) };
+    case "refused": {
+      const value = refusalToWire(outcome.refusal, idempotencyKey);
+      return { kind: "refused", detail: create(RefusalDetailSchema, value) };
+    }
+    default:
+      return outcome;
+  }
+}
+
+function dataOf(journal: ReadonlyMap<bigint, JournalRow>, sequence: bigint): Uint8Array {
+  const row = journal.get(sequence);
+  assert(row, `fact ${sequence} is not in the journal`);
+  return row.data;
+}

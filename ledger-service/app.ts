@@ -1,0 +1,80 @@
+// Builds the ledger service from its configuration. What is opened last is closed first: no new
+// calls, no new events, what is queued is committed, what is committed is published or stays in the
+// journal.
+
+import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
+import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { migrate } from "#mesh/database/migrate.ts";
+import { openPool, type Pool } from "#mesh/database/pool.ts";
+import { openBroker } from "#mesh/events/broker.ts";
+import { startConsumer } from "#mesh/events/consume.ts";
+import { consumerService } from "#mesh/events/consumer-service.ts";
+import type { Log } from "#mesh/process/log.ts";
+import { createMetrics } from "#mesh/process/metrics.ts";
+import { startServer } from "#mesh/rpc/server.ts";
+import type { Config } from "./config.ts";
+import { handlePayments, paymentEvents } from "./consumer.ts";
+import { startPoster } from "./poster.ts";
+import { startRelay } from "./relay.ts";
+import { ledgerService } from "./rpc/service.ts";
+import { watchDatabase } from "./watch-database.ts";
+
+export const service = "ledger-service";
+const schema = "ledger";
+const consumer = "ledger-service-PAYMENTS";
+/** Events a batch: enough to share a commit, few enough to hold the lock for milliseconds. */
+const batchMax = 1_000;
+
+export type LedgerApp = AsyncDisposable & { readonly port: number };
+
+export async function startLedger(config: Config, log: Log): Promise<LedgerApp> {
+  await using stack = new AsyncDisposableStack();
+  const { database } = config;
+  const metrics = createMetrics(service);
+
+  const migrations = new URL("./migrations/", import.meta.url);
+  await migrate({ url: database.ownerUrl, schema, migrations, log });
+  const pool: Pool = openPool({
+    url: database.url,
+    connectionsMax: database.connectionsMax,
+    schema,
+    applicationName: service,
+  });
+  stack.defer(() => pool.end({ timeout: 5 }));
+  const broker = stack.use(openBroker({ url: config.broker.url, name: service, log, metrics }));
+
+  const relay = stack.use(startRelay({ pool, broker, log, metrics }));
+  const afterCommit = () => relay.wake();
+  const poster = stack.use(startPoster({ pool, metrics, afterCommit }));
+  stack.use(
+    startConsumer({
+      consumer,
+      stream: "PAYMENTS",
+      events: paymentEvents,
+      batchMax,
+      pool,
+      broker,
+      log,
+      metrics,
+      handle: handlePayments,
+      afterCommit,
+    }),
+  );
+  const watch = stack.use(watchDatabase(pool));
+  const server = stack.use(
+    await startServer({
+      service,
+      config: config.mesh,
+      log,
+      metrics,
+      routes: (router) => {
+        router.service(LedgerService, ledgerService(pool, poster));
+        router.service(ConsumerService, consumerService(pool));
+      },
+      // Without the broker it still posts and answers; what it commits waits in the journal.
+      readiness: () => (watch.reachable ? [] : ["the database does not answer"]),
+    }),
+  );
+  const opened = stack.move();
+  return { port: server.port, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}

@@ -1,0 +1,63 @@
+// A batch: the one way in which anything is written to the books. Lock the heads of its ledgers →
+// read → decide, one item after the other, in memory → write once. Requests of callers and events
+// of providers both pass here, within a SQL transaction that the caller commits.
+
+import type { Tx } from "#mesh/database/pool.ts";
+import type { JournalRow } from "./journal.ts";
+import { type Books, createBooks } from "./rules/books.ts";
+import { type Head, insertHeads, lockHeads } from "./store/heads.ts";
+import { createNeeds, loadBooks, type Needs } from "./store/load.ts";
+import { writeBooks } from "./store/write.ts";
+
+export type BatchNeeds = Map<string, Needs>;
+
+/** What a batch may ask of one ledger; everything it will look at must be named before. */
+export function needsOf(needs: BatchNeeds, ledgerId: string): Needs {
+  const known = needs.get(ledgerId);
+  if (known) return known;
+  const created = createNeeds();
+  needs.set(ledgerId, created);
+  return created;
+}
+
+export type BatchOptions<T> = {
+  readonly needs: BatchNeeds;
+  /** Ledgers that may come into being; the others of the batch are there or are not. */
+  readonly creating: readonly string[];
+  /** Changes the books in memory. A ledger that does not exist has books of sequence zero. */
+  readonly decide: (booksOf: (ledgerId: string) => Books) => T;
+};
+
+export type Batch<T> = {
+  readonly decided: T;
+  /** Facts that were written, and those behind the keys that were used before. */
+  readonly journalOf: (ledgerId: string) => ReadonlyMap<bigint, JournalRow>;
+};
+
+export async function runBatch<T>(tx: Tx, options: BatchOptions<T>): Promise<Batch<T>> {
+  const { needs, creating, decide } = options;
+  const heads = await lockOrCreate(tx, [...needs.keys()], creating);
+  const ordered = heads.map(({ ledgerId }) => needsOf(needs, ledgerId));
+  const loaded = heads.length > 0 ? await loadBooks(tx, heads, ordered) : [];
+  const byLedger = new Map(loaded.map((books) => [books.head.ledgerId, books]));
+
+  const decided = decide((ledgerId) => {
+    return byLedger.get(ledgerId)?.books ?? createBooks(ledgerId, 0n, { seconds: 0n, nanos: 0 });
+  });
+  await writeBooks(tx, loaded);
+  return { decided, journalOf: (ledgerId) => byLedger.get(ledgerId)?.journal ?? new Map() };
+}
+
+async function lockOrCreate(
+  tx: Tx,
+  ledgerIds: readonly string[],
+  creating: readonly string[],
+): Promise<Head[]> {
+  const heads = await lockHeads(tx, ledgerIds);
+  const found = new Set(heads.map(({ ledgerId }) => ledgerId));
+  const missing = creating.filter((ledgerId) => !found.has(ledgerId));
+  if (missing.length === 0) return heads;
+  // Two batches that create ledgers of each other's may collide here; then one of them runs again.
+  await insertHeads(tx, missing);
+  return [...heads, ...(await lockHeads(tx, missing))];
+}

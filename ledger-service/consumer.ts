@@ -1,0 +1,156 @@
+// The PAYMENTS stream: providers' facts in, entries out. Events become the ledger's own facts here;
+// what they mean is in rules/, how they are written in batch.ts.
+
+import assert from "node:assert/strict";
+import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import type { Money as WireMoney } from "#gen/bursar/money/v1/money_pb.ts";
+import {
+  DisputeClosedSchema,
+  DisputeOpenedSchema,
+  DisputeOutcome,
+  PaymentFailedSchema,
+  PaymentRefundedSchema,
+  PaymentSucceededSchema,
+  PayoutFailedSchema,
+  PayoutPaidSchema,
+  RefundFailedSchema,
+} from "#gen/bursar/payments/v1/events_pb.ts";
+import type { Provenance } from "#gen/bursar/payments/v1/provenance_pb.ts";
+import type { Tx } from "#mesh/database/pool.ts";
+import type { Handled, Verdict } from "#mesh/events/consume.ts";
+import type { Received } from "#mesh/events/event.ts";
+import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
+import type { Note, Time } from "./rules/books.ts";
+import { type Money, namesOf, type PaymentFact } from "./rules/payment-facts.ts";
+import { accountsOf, type Recorded, recordFact } from "./rules/record-fact.ts";
+import { isStorable, isTime } from "./storable.ts";
+import { needAccount } from "./store/load.ts";
+
+export const paymentEvents = [
+  PaymentSucceededSchema,
+  PaymentFailedSchema,
+  PaymentRefundedSchema,
+  RefundFailedSchema,
+  DisputeOpenedSchema,
+  DisputeClosedSchema,
+  PayoutPaidSchema,
+  PayoutFailedSchema,
+] as const;
+
+type PaymentEvent = Received<(typeof paymentEvents)[number]>;
+
+export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Promise<Handled> {
+  const facts = batch.map(({ message }) => ({ message, fact: factOf(message) }));
+  const needs: BatchNeeds = new Map();
+  for (const { message, fact } of facts) addNeeds(needs, message.ledgerId, fact);
+  const { decided } = await runBatch(tx, {
+    needs,
+    // A fact has happened, whether or not anybody prepared books for it.
+    creating: [...needs.keys()].sort(),
+    decide: (booksOf) => {
+      return facts.map(({ message, fact }): Recorded => {
+        const occurredTime = message.occurredTime;
+        assert(occurredTime && message.provenance, "validation requires time and provenance");
+        const problem = problemOf(fact, occurredTime);
+        if (problem) return { kind: "dead", reason: "refused", detail: problem };
+        const metadata = notesOf(message.provenance);
+        return recordFact(booksOf(message.ledgerId), fact, { occurredTime, metadata });
+      });
+    },
+  });
+  return {
+    verdicts: decided.map(verdictOf),
+    arrived: decided.flatMap((it) => (it.kind === "recorded" && it.arrived ? [it.arrived] : [])),
+  };
+}
+
+function addNeeds(batch: BatchNeeds, ledgerId: string, fact: PaymentFact): void {
+  const needs = needsOf(batch, ledgerId);
+  for (const name of namesOf(fact)) needs.names.add(name);
+  for (const account of accountsOf(fact)) needAccount(needs, account);
+  if ("paymentId" in fact && fact.kind !== "payment-failed") needs.paymentIds.add(fact.paymentId);
+}
+
+/** What a column cannot hold would otherwise stop the whole batch. */
+function problemOf(fact: PaymentFact, occurredTime: Time): string | undefined {
+  if (!isTime(occurredTime)) return `occurred_time ${occurredTime.seconds} s is out of range`;
+  if (fact.kind === "payment-succeeded" && !isStorable(fact.orderId)) {
+    return `order_id ${JSON.stringify(fact.orderId)} is not storable text`;
+  }
+  return undefined;
+}
+
+const reasons = {
+  refused: DeadLetterReason.REFUSED,
+  conflict: DeadLetterReason.CONFLICT,
+  "currency-unknown": DeadLetterReason.CURRENCY_UNKNOWN,
+} satisfies Record<Extract<Recorded, { kind: "dead" }>["reason"], DeadLetterReason>;
+
+function verdictOf(recorded: Recorded): Verdict {
+  switch (recorded.kind) {
+    case "recorded":
+      return { kind: "handled" };
+    case "parked":
+      return recorded;
+    case "dead":
+      return { kind: "dead", reason: reasons[recorded.reason], detail: recorded.detail };
+  }
+}
+
+/** The way back from an entry to the webhook it came from. */
+function notesOf({ endpointId, providerEventId, webhookId }: Provenance): Note[] {
+  return [
+    { key: "endpoint_id", value: endpointId },
+    ...(providerEventId ? [{ key: "provider_event_id", value: providerEventId }] : []),
+    { key: "webhook_id", value: webhookId },
+  ];
+}
+
+function factOf(message: PaymentEvent["message"]): PaymentFact {
+  switch (message.$typeName) {
+    case "bursar.payments.v1.PaymentSucceeded": {
+      const { paymentId, orderId } = message;
+      const fee = message.fee && moneyOf(message.fee);
+      const tax = message.tax && moneyOf(message.tax);
+      const amount = moneyOf(message.amount);
+      return { kind: "payment-succeeded", paymentId, orderId, amount, fee, tax };
+    }
+    case "bursar.payments.v1.PaymentFailed": {
+      const { paymentId } = message;
+      return { kind: "payment-failed", paymentId, amount: moneyOf(message.amount) };
+    }
+    case "bursar.payments.v1.PaymentRefunded": {
+      const { paymentId, refundId } = message;
+      const refund = message.amount && { refundId, amount: moneyOf(message.amount) };
+      const total = message.refundedTotal && moneyOf(message.refundedTotal);
+      return { kind: "payment-refunded", paymentId, refund, total };
+    }
+    case "bursar.payments.v1.RefundFailed": {
+      const { paymentId, refundId } = message;
+      return { kind: "refund-failed", paymentId, refundId, amount: moneyOf(message.amount) };
+    }
+    case "bursar.payments.v1.DisputeOpened": {
+      const { paymentId, disputeId } = message;
+      return { kind: "dispute-opened", paymentId, disputeId, amount: moneyOf(message.amount) };
+    }
+    case "bursar.payments.v1.DisputeClosed": {
+      const { paymentId, disputeId } = message;
+      const outcome = message.outcome === DisputeOutcome.WON ? "won" : "lost";
+      const amount = moneyOf(message.amount);
+      return { kind: "dispute-closed", paymentId, disputeId, amount, outcome };
+    }
+    case "bursar.payments.v1.PayoutPaid":
+      return { kind: "payout-paid", ...payoutOf(message) };
+    case "bursar.payments.v1.PayoutFailed":
+      return { kind: "payout-failed", ...payoutOf(message) };
+  }
+}
+
+function payoutOf(message: { payoutId: string; amount?: WireMoney | undefined }) {
+  return { payoutId: message.payoutId, amount: moneyOf(message.amount) };
+}
+
+function moneyOf(money: WireMoney | undefined): Money {
+  assert(money, "validation requires the amount");
+  return { amountMinor: money.amountMinor, currencyCode: money.currencyCode };
+}

@@ -1,0 +1,118 @@
+// Writes a provider's fact into the books: what it names, what it posts, and whatever of the chart of
+// accounts it is the first to use. The fact has happened already; what the rules cannot accept is
+// handed back and leaves the books as they were.
+
+import {
+  type AccountKey,
+  accountName,
+  type Books,
+  createLedger,
+  keepPayment,
+  keepReported,
+  type Note,
+  openAccount,
+  post,
+  registerAsset,
+  type Time,
+} from "./books.ts";
+import { chart, chartKind, providerOf } from "./chart.ts";
+import { currencyScale } from "./currency.ts";
+import { arrivalOf, type FactDecision, moneyOf, type PaymentFact } from "./payment-facts.ts";
+import { decideFact } from "./payment-rules.ts";
+import { findOutOfRange, type Refusal } from "./posting.ts";
+
+export type Recorded =
+  | {
+      readonly kind: "recorded";
+      /** What waited for this fact may now be recorded. */
+      readonly arrived: string | undefined;
+    }
+  | { readonly kind: "parked"; readonly waitsFor: string }
+  | {
+      readonly kind: "dead";
+      readonly reason: "refused" | "conflict" | "currency-unknown";
+      readonly detail: string;
+    };
+
+export type Circumstances = { readonly occurredTime: Time; readonly metadata: readonly Note[] };
+
+export function recordFact(books: Books, fact: PaymentFact, about: Circumstances): Recorded {
+  for (const { currencyCode } of fact.kind === "payment-failed" ? [] : moneyOf(fact)) {
+    if (books.assets.has(currencyCode) || currencyScale(currencyCode) !== undefined) continue;
+    const detail = `ISO 4217 has no currency ${currencyCode}`;
+    return { kind: "dead", reason: "currency-unknown", detail };
+  }
+  const decision = decideFact(books, fact);
+  switch (decision.kind) {
+    case "parked":
+      return decision;
+    case "refused":
+    case "conflict":
+      return { kind: "dead", reason: decision.kind, detail: decision.detail };
+    case "accepted":
+      return accept(books, fact, decision, about);
+  }
+}
+
+/** Accounts that the fact may post to. */
+export function accountsOf(fact: PaymentFact): AccountKey[] {
+  if (fact.kind === "payment-failed") return [];
+  const [money] = moneyOf(fact);
+  if (!money) return [];
+  const provider = providerOf("paymentId" in fact ? fact.paymentId : fact.payoutId);
+  return Object.values(chart).map((code) => {
+    const accountCode = typeof code === "string" ? code : code(provider);
+    return { accountCode, assetCode: money.currencyCode };
+  });
+}
+
+function accept(
+  books: Books,
+  fact: PaymentFact,
+  { named, postings, payment }: Extract<FactDecision, { kind: "accepted" }>,
+  { occurredTime, metadata }: Circumstances,
+): Recorded {
+  const entries = postings.flatMap((posting) => posting.entries);
+  const problem = findOutOfRange(books, entries);
+  if (problem) return { kind: "dead", reason: "refused", detail: describe(problem) };
+
+  for (const { account } of entries) open(books, account);
+  const sequences = new Map<string, bigint>();
+  let latest: bigint | undefined;
+  for (const posting of postings) {
+    const draft = {
+      idempotencyKey: posting.key,
+      entries: posting.entries,
+      description: posting.description,
+      metadata,
+      effectiveTime: occurredTime,
+      reversesSequence: 0n,
+      payment: posting.payment,
+    };
+    latest = post(books, draft).sequence;
+    sequences.set(posting.key, latest);
+  }
+  for (const { key, content } of named) {
+    keepReported(books, { key, content, sequence: sequences.get(key) ?? latest });
+  }
+  const before = payment && books.payments.get(payment.paymentId);
+  if (before && postings.length === 0) keepPayment(books, { ...before, ...payment });
+
+  const arrives = fact.kind === "payment-succeeded" && named.length > 0;
+  return { kind: "recorded", arrived: arrives ? arrivalOf(fact.paymentId) : undefined };
+}
+
+/** A ledger, an asset and an account begin with the first fact that needs them. */
+function open(books: Books, account: AccountKey): void {
+  if (books.sequence === 0n) createLedger(books, books.ledgerId);
+  const { assetCode, accountCode } = account;
+  if (!books.assets.has(assetCode)) registerAsset(books, assetCode, currencyScale(assetCode) ?? 0);
+  if (!books.accounts.has(accountName(account))) {
+    openAccount(books, account, chartKind(accountCode));
+  }
+}
+
+function describe(refusal: Refusal): string {
+  const account = "account" in refusal ? refusal.account?.accountCode : undefined;
+  return `${refusal.reason}: totals of ${account ?? "all accounts"} would leave int64`;
+}

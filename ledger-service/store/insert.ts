@@ -1,0 +1,188 @@
+// The parts of the one statement that writes a batch, a table each. They are fragments: nothing
+// runs until they are put together.
+
+import type { Tx } from "#mesh/database/pool.ts";
+import { hashAlgorithm, hashFormatVersion, type JournalRow } from "../journal.ts";
+import type { Asset, KeyUse, Payment, ReportedFact, Time, Transaction } from "../rules/books.ts";
+import { bigints, bytes, integers, texts, times } from "./sql-arrays.ts";
+
+export type OfLedger<T> = T & { readonly ledgerId: bigint };
+
+export type BatchRow = {
+  readonly ledgerId: bigint;
+  readonly displayName: string;
+  readonly recordedTime: Time;
+  readonly firstSequence: bigint;
+  readonly lastSequence: bigint;
+  readonly previousHash: Uint8Array;
+  readonly hash: Uint8Array;
+};
+
+export type StateRow = {
+  readonly accountId: bigint;
+  readonly debitsMinor: bigint;
+  readonly creditsMinor: bigint;
+  readonly version: bigint;
+  readonly sequence: bigint;
+};
+
+export type EntryRow = {
+  readonly accountId: bigint;
+  readonly version: bigint;
+  readonly sequence: bigint;
+  readonly amountMinor: bigint;
+  readonly debitsMinorAfter: bigint;
+  readonly creditsMinorAfter: bigint;
+};
+
+export function journal(tx: Tx, rows: readonly OfLedger<JournalRow>[]) {
+  return tx`
+    insert into journal (ledger_id, sequence, subject, data)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${bigints(rows.map((row) => row.sequence))}::bigint[],
+      ${texts(rows.map((row) => row.subject))}::text[],
+      ${bytes(rows.map((row) => row.data))}::bytea[])
+  `;
+}
+
+export function batches(tx: Tx, rows: readonly BatchRow[]) {
+  return tx`
+    insert into batch (ledger_id, first_sequence, last_sequence, recorded_time, previous_hash,
+      hash, algorithm, format_version)
+    select row.*, ${hashAlgorithm}::text, ${hashFormatVersion}::int from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${bigints(rows.map((row) => row.firstSequence))}::bigint[],
+      ${bigints(rows.map((row) => row.lastSequence))}::bigint[],
+      ${times(rows.map((row) => row.recordedTime))}::timestamptz[],
+      ${bytes(rows.map((row) => row.previousHash))}::bytea[],
+      ${bytes(rows.map((row) => row.hash))}::bytea[]) as row
+  `;
+}
+
+export function heads(tx: Tx, rows: readonly BatchRow[]) {
+  return tx`
+    update ledger set head_sequence = row.head_sequence, head_hash = row.head_hash,
+      recorded_time = row.recorded_time, display_name = row.display_name,
+      create_time = case when ledger.head_sequence = 0 then row.recorded_time
+        else ledger.create_time end
+    from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${bigints(rows.map((row) => row.lastSequence))}::bigint[],
+      ${bytes(rows.map((row) => row.hash))}::bytea[],
+      ${times(rows.map((row) => row.recordedTime))}::timestamptz[],
+      ${texts(rows.map((row) => row.displayName))}::text[]
+    ) as row (ledger_id, head_sequence, head_hash, recorded_time, display_name)
+    where ledger.id = row.ledger_id
+  `;
+}
+
+export function assets(tx: Tx, rows: readonly OfLedger<Asset>[]) {
+  return tx`
+    insert into asset (ledger_id, asset_code, scale, registered_sequence, posted_minor)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${texts(rows.map((row) => row.assetCode))}::text[],
+      ${integers(rows.map((row) => row.scale))}::int[],
+      ${bigints(rows.map((row) => row.registeredSequence))}::bigint[],
+      ${bigints(rows.map((row) => row.postedMinor))}::bigint[])
+    on conflict (ledger_id, asset_code) do update set posted_minor = excluded.posted_minor
+  `;
+}
+
+export function states(tx: Tx, rows: readonly StateRow[]) {
+  return tx`
+    insert into account_state (account_id, debits_minor, credits_minor, version, sequence)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.accountId))}::bigint[],
+      ${bigints(rows.map((row) => row.debitsMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.creditsMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.version))}::bigint[],
+      ${bigints(rows.map((row) => row.sequence))}::bigint[])
+    on conflict (account_id) do update set debits_minor = excluded.debits_minor,
+      credits_minor = excluded.credits_minor, version = excluded.version,
+      sequence = excluded.sequence
+  `;
+}
+
+export function transactions(
+  tx: Tx,
+  rows: readonly OfLedger<Transaction & { recordedTime: Time }>[],
+) {
+  return tx`
+    insert into transaction (ledger_id, sequence, legs, effective_time, recorded_time,
+      reverses_sequence, payment_sequence)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${bigints(rows.map((row) => row.sequence))}::bigint[],
+      ${integers(rows.map((row) => row.entries.length))}::int[],
+      ${times(rows.map((row) => row.effectiveTime))}::timestamptz[],
+      ${times(rows.map((row) => row.recordedTime))}::timestamptz[],
+      ${bigints(rows.map((row) => row.reversesSequence || undefined))}::bigint[],
+      ${bigints(rows.map((row) => row.payment?.firstSequence))}::bigint[])
+  `;
+}
+
+export function entries(tx: Tx, rows: readonly EntryRow[]) {
+  return tx`
+    insert into entry (account_id, version, sequence, amount_minor, debits_minor_after,
+      credits_minor_after)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.accountId))}::bigint[],
+      ${bigints(rows.map((row) => row.version))}::bigint[],
+      ${bigints(rows.map((row) => row.sequence))}::bigint[],
+      ${bigints(rows.map((row) => row.amountMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.debitsMinorAfter))}::bigint[],
+      ${bigints(rows.map((row) => row.creditsMinorAfter))}::bigint[])
+  `;
+}
+
+export function keys(tx: Tx, rows: readonly OfLedger<KeyUse>[]) {
+  return tx`
+    insert into idempotency (ledger_id, key, digest, sequence, refused)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${texts(rows.map((row) => row.key))}::text[],
+      ${bytes(rows.map((row) => Buffer.from(row.digest, "hex")))}::bytea[],
+      ${bigints(rows.map((row) => row.sequence))}::bigint[],
+      ${texts(rows.map((row) => String(row.refused)))}::boolean[])
+  `;
+}
+
+export function facts(tx: Tx, rows: readonly OfLedger<ReportedFact>[]) {
+  return tx`
+    insert into fact (ledger_id, key, content, sequence)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${texts(rows.map((row) => row.key))}::text[],
+      ${texts(rows.map((row) => row.content))}::text[],
+      ${bigints(rows.map((row) => row.sequence))}::bigint[])
+  `;
+}
+
+export function payments(tx: Tx, rows: readonly OfLedger<Payment>[]) {
+  return tx`
+    insert into payment (ledger_id, payment_id, order_id, currency_code, paid_minor,
+      refunds_named_minor, refunds_stated_minor, refunds_failed_minor, disputed_minor,
+      lost_minor, first_sequence, sequence)
+    select * from unnest(
+      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+      ${texts(rows.map((row) => row.paymentId))}::text[],
+      ${texts(rows.map((row) => row.orderId))}::text[],
+      ${texts(rows.map((row) => row.currencyCode))}::text[],
+      ${bigints(rows.map((row) => row.paidMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.refundsNamedMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.refundsStatedMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.refundsFailedMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.disputedMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.lostMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.firstSequence))}::bigint[],
+      ${bigints(rows.map((row) => row.sequence))}::bigint[])
+    on conflict (ledger_id, payment_id) do update set
+      refunds_named_minor = excluded.refunds_named_minor,
+      refunds_stated_minor = excluded.refunds_stated_minor,
+      refunds_failed_minor = excluded.refunds_failed_minor,
+      disputed_minor = excluded.disputed_minor, lost_minor = excluded.lost_minor,
+      sequence = excluded.sequence
+  `;
+}

@@ -1,0 +1,145 @@
+// Writes a batch: everything it added to all of its ledgers, in one statement. Rows that change are
+// written as upserts, which always find them by their key, however the table has grown.
+
+import assert from "node:assert/strict";
+import type { Tx } from "#mesh/database/pool.ts";
+import { encodeFact, hashBatch, type JournalRow } from "../journal.ts";
+import type { Account, Payment } from "../rules/books.ts";
+import * as insert from "./insert.ts";
+import type { LoadedBooks } from "./load.ts";
+import { bigints, texts, times } from "./sql-arrays.ts";
+
+/** Keeps the written facts in the books' journal, for the answers. */
+export async function writeBooks(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
+  const changed = all.filter(({ books }) => {
+    const { facts, reported, payments } = books.written;
+    return facts.length + reported.length + payments.size > 0;
+  });
+  if (changed.length === 0) return;
+  await insertAccounts(tx, changed);
+  await insertAll(tx, changed);
+}
+
+/** Rare, and apart: the database numbers the accounts, and their entries need the numbers. */
+async function insertAccounts(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
+  const opened = all.flatMap(({ head, books, accountIds }) => {
+    return books.written.opened.map((account) => ({ ledgerId: head.id, account, accountIds }));
+  });
+  if (opened.length === 0) return;
+  const rows = await tx<{ accountId: bigint; ledgerId: bigint; openedSequence: bigint }[]>`
+    insert into account (ledger_id, account_code, asset_code, kind, opened_sequence, open_time)
+    select * from unnest(
+      ${bigints(opened.map(({ ledgerId }) => ledgerId))}::bigint[],
+      ${texts(opened.map(({ account }) => account.accountCode))}::text[],
+      ${texts(opened.map(({ account }) => account.assetCode))}::text[],
+      ${texts(opened.map(({ account }) => account.kind))}::text[],
+      ${bigints(opened.map(({ account }) => account.openedSequence))}::bigint[],
+      ${times(opened.map(({ account }) => account.openTime))}::timestamptz[])
+    returning account_id as "accountId", ledger_id as "ledgerId",
+      opened_sequence as "openedSequence"
+  `;
+  const numbers = new Map(
+    rows.map((row) => [`${row.ledgerId} ${row.openedSequence}`, row.accountId]),
+  );
+  for (const { ledgerId, account, accountIds } of opened) {
+    const accountId = numbers.get(`${ledgerId} ${account.openedSequence}`);
+    assert(accountId !== undefined);
+    accountIds.set(account, accountId);
+  }
+}
+
+async function insertAll(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
+  const batches = all.flatMap(createBatch);
+  const journal = batches.flatMap(({ ledgerId, rows }) =>
+    rows.map((row) => ({ ledgerId, ...row })),
+  );
+  await tx`
+    with written_journal as (${insert.journal(tx, journal)}),
+    written_batches as (${insert.batches(tx, batches)}),
+    written_assets as (${insert.assets(
+      tx,
+      gather(all, ({ written }) => written.assets),
+    )}),
+    written_states as (${insert.states(tx, all.flatMap(statesOf))}),
+    written_transactions as (${insert.transactions(tx, all.flatMap(transactionsOf))}),
+    written_entries as (${insert.entries(tx, all.flatMap(entriesOf))}),
+    written_keys as (${insert.keys(
+      tx,
+      gather(all, ({ written }) => written.keys),
+    )}),
+    written_facts as (${insert.facts(
+      tx,
+      gather(all, ({ written }) => written.reported),
+    )}),
+    written_payments as (${insert.payments(tx, all.flatMap(paymentsOf))})
+    ${insert.heads(tx, batches)}
+  `;
+}
+
+/** None when no fact was added: a provider's fact that moved nothing is only remembered. */
+function createBatch({ head, books, journal }: LoadedBooks) {
+  const { ledgerId, recordedTime, displayName, written } = books;
+  const rows: JournalRow[] = written.facts.map((fact) => encodeFact(books, fact));
+  const firstSequence = rows[0]?.sequence;
+  if (firstSequence === undefined) return [];
+  for (const row of rows) journal.set(row.sequence, row);
+
+  const previousHash = head.hash;
+  const hash = hashBatch({ ledgerId, recordedTime, previousHash }, rows);
+  const lastSequence = books.sequence;
+  assert.equal(firstSequence, head.sequence + 1n);
+  assert.equal(lastSequence, head.sequence + BigInt(rows.length));
+  return [
+    {
+      ledgerId: head.id,
+      displayName,
+      recordedTime,
+      rows,
+      firstSequence,
+      lastSequence,
+      previousHash,
+      hash,
+    },
+  ];
+}
+
+function gather<T>(
+  all: readonly LoadedBooks[],
+  pick: (books: LoadedBooks["books"]) => Iterable<T>,
+): insert.OfLedger<T>[] {
+  return all.flatMap(({ head, books }) => {
+    return Array.from(pick(books), (item) => ({ ...item, ledgerId: head.id }));
+  });
+}
+
+function statesOf({ books, accountIds }: LoadedBooks) {
+  return Array.from(books.written.changed, (account) => {
+    return { ...account, accountId: numberOf(accountIds, account) };
+  });
+}
+
+function entriesOf({ books, accountIds }: LoadedBooks) {
+  return books.written.entries.map((entry) => {
+    return { ...entry, accountId: numberOf(accountIds, entry.account) };
+  });
+}
+
+function transactionsOf({ head, books }: LoadedBooks) {
+  const { recordedTime } = books;
+  const posted = books.written.facts.filter((fact) => fact.kind === "transaction-posted");
+  return posted.map(({ transaction }) => ({ ...transaction, ledgerId: head.id, recordedTime }));
+}
+
+function paymentsOf({ head, books }: LoadedBooks): insert.OfLedger<Payment>[] {
+  return Array.from(books.written.payments, (paymentId) => {
+    const payment = books.payments.get(paymentId);
+    assert(payment);
+    return { ...payment, ledgerId: head.id };
+  });
+}
+
+function numberOf(accountIds: ReadonlyMap<Account, bigint>, account: Account): bigint {
+  const accountId = accountIds.get(account);
+  assert(accountId !== undefined, `account ${account.accountCode} has no number`);
+  return accountId;
+}

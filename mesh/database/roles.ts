@@ -1,0 +1,35 @@
+// The services' schemas and roles, as deploy/roles.sql makes them: for each schema an owner that
+// migrates it and a runtime role that reads and writes its rows.
+
+import { readFileSync } from "node:fs";
+import { postgres } from "./driver.ts";
+
+export const schemas = ["ledger", "cms", "gateway", "mesh"] as const;
+export type Schema = (typeof schemas)[number];
+
+export function rolesOf(schema: string) {
+  return { owner: `${schema}_owner`, runtime: `${schema}_runtime` };
+}
+
+/** As superuser: makes schemas and roles in the database of `url`, and sets the roles' passwords. */
+export async function applyRoles(url: string, passwordOf: (role: string) => string): Promise<void> {
+  const script = readFileSync(new URL("../../deploy/roles.sql", import.meta.url), "utf8");
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    for (const role of schemas.flatMap((schema) => Object.values(rolesOf(schema)))) {
+      await sql`select set_config(${`bursar.${role}_password`}, ${passwordOf(role)}, false)`;
+    }
+    await sql.unsafe(script);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** The same server as another role, and in another database when one is named. */
+export function urlAs(url: string, role: string, password: string, database?: string): string {
+  const changed = new URL(url);
+  changed.username = role;
+  changed.password = password;
+  if (database !== undefined) changed.pathname = `/${database}`;
+  return changed.href;
+}

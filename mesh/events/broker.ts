@@ -1,0 +1,207 @@
+// The connection to the broker. Its one idea: the broker's absence is weather. Opening returns at
+// once, the connection comes when it comes, and is made again forever.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+} from "@nats-io/jetstream";
+import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import type { Log } from "../process/log.ts";
+import type { Metrics } from "../process/metrics.ts";
+
+export type BrokerOptions = {
+  /** `nats://[user:password@]host:port`, several separated by commas; `tls://` for TLS. */
+  readonly url: string;
+  readonly name: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Most bytes a stream keeps. All streams together must fit the broker's disk. */
+  readonly streamBytesMax?: number;
+};
+
+export type Broker = {
+  readonly connected: boolean;
+  /** Throws a fault while the broker has never been reached. */
+  readonly connection: NatsConnection;
+  js(): JetStreamClient;
+  jsm(): Promise<JetStreamManager>;
+  /** True once connected, false when that takes longer. */
+  waitUntilConnected(timeoutMs: number): Promise<boolean>;
+  readonly streamBytesMax: number;
+};
+
+/** The broker cannot be reached now. */
+export class BrokerAbsent extends Error {
+  override name = "BrokerAbsent";
+  readonly code = "BROKER_ABSENT";
+}
+
+const streamBytesMaxDefault = 1024 ** 3;
+const requestTimeoutMs = 5_000;
+const flushMsMax = 2_000;
+
+export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
+  const { log, metrics } = options;
+  const closing = new AbortController();
+  const state: State = { connection: undefined, js: undefined, connected: false, waiters: [] };
+  const gauge = metrics.gauge({
+    name: "bursar_broker_connected",
+    help: "1 while the connection to the broker stands",
+  });
+  const reconnects = metrics.counter({
+    name: "bursar_broker_connections_total",
+    help: "Connections to the broker that were made",
+  });
+
+  const setConnected = (connected: boolean) => {
+    state.connected = connected;
+    gauge.set(connected ? 1 : 0);
+    if (!connected) return;
+    reconnects.inc();
+    for (const wake of state.waiters.splice(0)) wake(true);
+  };
+  setConnected(false);
+  const keptUp = keepConnected(options, state, setConnected, closing.signal);
+
+  return {
+    get connected() {
+      return state.connected;
+    },
+    get connection() {
+      return present(state.connection);
+    },
+    js: () => present(state.js),
+    jsm: () => jetstreamManager(present(state.connection), managerOptions),
+    waitUntilConnected: (timeoutMs) => waitUntilConnected(state, timeoutMs),
+    streamBytesMax: options.streamBytesMax ?? streamBytesMaxDefault,
+    async [Symbol.asyncDispose]() {
+      for (const wake of state.waiters.splice(0)) wake(false);
+      // What was said last, acknowledgements above all, should still be heard.
+      const heard = state.connected ? state.connection?.flush() : undefined;
+      await Promise.race([heard, sleep(flushMsMax, undefined, { ref: false })]).catch(() => {});
+      closing.abort();
+      await keptUp;
+      log.debug("broker connection closed");
+    },
+  };
+}
+
+const managerOptions = { timeout: requestTimeoutMs, checkAPI: false };
+
+type State = {
+  connection: NatsConnection | undefined;
+  js: JetStreamClient | undefined;
+  connected: boolean;
+  readonly waiters: ((connected: boolean) => void)[];
+};
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new BrokerAbsent("the broker has not been reached yet");
+  return value;
+}
+
+function waitUntilConnected(state: State, timeoutMs: number): Promise<boolean> {
+  if (state.connected || timeoutMs <= 0) return Promise.resolve(state.connected);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => wake(false), timeoutMs);
+  const wake = (connected: boolean) => {
+    clearTimeout(timer);
+    const index = state.waiters.indexOf(wake);
+    if (index >= 0) state.waiters.splice(index, 1);
+    resolve(connected);
+  };
+  state.waiters.push(wake);
+  return promise;
+}
+
+/** Dials until it succeeds, watches until the client gives up (it should not), and dials again. */
+async function keepConnected(
+  { url, name, log }: BrokerOptions,
+  state: State,
+  setConnected: (connected: boolean) => void,
+  closing: AbortSignal,
+): Promise<void> {
+  let attempts = 0;
+  while (!closing.aborted) {
+    try {
+      const connection = await dial(url, name, closing);
+      if (connection === undefined) return;
+      state.connection = connection;
+      state.js = jetstream(connection, { timeout: requestTimeoutMs });
+      setConnected(true);
+      log.info("connected to the broker", { server: connection.getServer() });
+      attempts = 0;
+      await watch(connection, log, setConnected, closing);
+      if (!closing.aborted) log.error("the broker's client closed by itself; dialling again");
+    } catch (error) {
+      if (attempts++ === 0) log.warn("the broker cannot be reached; trying on", { error });
+    }
+    setConnected(false);
+    if (!closing.aborted) await sleep(100 + Math.random() * 400);
+  }
+}
+
+async function dial(
+  url: string,
+  name: string,
+  closing: AbortSignal,
+): Promise<NatsConnection | undefined> {
+  // Without waiting for the first connection, so that closing is not held up by a dial that hangs on.
+  const connection = await connect({ ...address(url), ...connectOptions, name });
+  if (!closing.aborted) return connection;
+  await connection.close();
+  return undefined;
+}
+
+const connectOptions = {
+  maxReconnectAttempts: -1,
+  waitOnFirstConnect: false,
+  reconnectTimeWait: 250,
+  reconnectJitter: 250,
+  // A half-open connection is noticed after about 20 seconds.
+  pingInterval: 10_000,
+  maxPingOut: 2,
+  timeout: 5_000,
+  ignoreAuthErrorAbort: true,
+  noAsyncTraces: true,
+} satisfies NodeConnectionOptions;
+
+async function watch(
+  connection: NatsConnection,
+  log: Log,
+  setConnected: (connected: boolean) => void,
+  closing: AbortSignal,
+): Promise<void> {
+  const close = () => void connection.close();
+  closing.addEventListener("abort", close, { once: true });
+  for await (const status of connection.status()) {
+    if (status.type === "disconnect") {
+      setConnected(false);
+      log.warn("disconnected from the broker", { server: status.server });
+    }
+    if (status.type === "reconnect") {
+      setConnected(true);
+      log.info("connected to the broker again", { server: status.server });
+    }
+    if (status.type === "error") log.warn("the broker reports an error", { error: status.error });
+  }
+  await connection.closed();
+  closing.removeEventListener("abort", close);
+}
+
+/** The client takes user and password beside the address, not in it. */
+function address(url: string): NodeConnectionOptions {
+  const urls = url.split(",").map((part) => new URL(part.trim()));
+  const [first] = urls;
+  const user = decodeURIComponent(first?.username ?? "");
+  const pass = decodeURIComponent(first?.password ?? "");
+  return {
+    servers: urls.map(({ hostname, port }) => `${hostname}:${port || 4222}`),
+    ...(user && !pass ? { token: user } : {}),
+    ...(user && pass ? { user, pass } : {}),
+    ...(urls.some(({ protocol }) => protocol === "tls:") ? { tls: {} } : {}),
+  };
+}

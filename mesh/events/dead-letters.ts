@@ -1,0 +1,48 @@
+// Messages that were given up, kept with their exact bytes. Written in the SQL transaction that
+// settles the message, before the broker is told.
+
+import type { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import type { Tx } from "../database/pool.ts";
+import type { RawMessage } from "./event.ts";
+import { digestOf } from "./inbox.ts";
+
+export type Death = {
+  readonly raw: RawMessage;
+  readonly reason: DeadLetterReason;
+  readonly detail: string;
+};
+
+const detailLengthMax = 2_000;
+
+/** A message that is given up again leaves no second row. */
+export async function writeDeadLetters(
+  tx: Tx,
+  consumer: string,
+  deaths: readonly Death[],
+): Promise<void> {
+  if (deaths.length === 0) return;
+  const column = (value: (death: Death) => string) => deaths.map(value);
+  await tx`
+    insert into dead_letter
+      (consumer, message_id, sha256, subject, stream, stream_sequence, reason, detail, data, headers)
+    select ${consumer}, message_id, decode(digest, 'hex'), subject, stream, stream_sequence,
+      reason, detail, decode(data, 'hex'), headers::jsonb
+    from unnest(
+      ${column(({ raw }) => raw.messageId)}::text[],
+      ${column(({ raw }) => digestOf(raw.data))}::text[],
+      ${column(({ raw }) => raw.subject)}::text[],
+      ${column(({ raw }) => raw.stream)}::text[],
+      ${column(({ raw }) => String(raw.streamSequence))}::bigint[],
+      ${column(({ reason }) => String(reason))}::int[],
+      ${column(({ detail }) => storable(detail).slice(0, detailLengthMax))}::text[],
+      ${column(({ raw }) => Buffer.from(raw.data).toString("hex"))}::text[],
+      ${column(({ raw }) => JSON.stringify(raw.headers))}::text[]
+    ) as dead (message_id, digest, subject, stream, stream_sequence, reason, detail, data, headers)
+    on conflict (consumer, message_id, sha256) do nothing
+  `;
+}
+
+/** Postgres' text holds every character but one. */
+export function storable(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "\ufffd");
+}

@@ -1,0 +1,89 @@
+// Publishes one event and waits until the broker has it on disk. An unanswered publish may or may
+// not be stored: the same id is sent again, and the broker keeps one.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { headers, type MsgHdrs } from "@nats-io/transport-node";
+import type { Broker } from "./broker.ts";
+import type { EncodedEvent } from "./event.ts";
+import { ensureStream, isApiError, isStreamName } from "./streams.ts";
+
+/** A fault: nobody knows whether the event is stored. The same event may be published again. */
+export class NotDurable extends Error {
+  override name = "NotDurable";
+  readonly code = "NOT_DURABLE";
+}
+
+export type Published = {
+  readonly sequence: bigint;
+  /** The broker had it already. */
+  readonly duplicate: boolean;
+};
+
+export async function publish(
+  broker: Broker,
+  event: EncodedEvent,
+  options: { readonly deadlineMs: number },
+): Promise<Published> {
+  const deadline = performance.now() + options.deadlineMs;
+  const messageHeaders = natsHeaders(event);
+  let last: unknown = new Error("the broker is not connected");
+  for (let attempt = 0; ; attempt++) {
+    const remainingMs = deadline - performance.now();
+    if (remainingMs <= 0) break;
+    if (!broker.connected && !(await broker.waitUntilConnected(remainingMs))) break;
+    try {
+      return await publishOnce(broker, event, messageHeaders, deadline - performance.now());
+    } catch (error) {
+      if (isRefused(error)) throw error;
+      last = error;
+    }
+    if (isUnheard(last)) await makeStream(broker, event.stream);
+    await sleep(Math.random() * Math.min(500, 20 * 2 ** attempt));
+  }
+  throw new NotDurable(
+    `${event.subject} ${event.messageId} was not acknowledged within ${options.deadlineMs} ms`,
+    { cause: last },
+  );
+}
+
+const attemptTimeoutMs = 2_000;
+
+async function publishOnce(
+  broker: Broker,
+  event: EncodedEvent,
+  messageHeaders: MsgHdrs,
+  remainingMs: number,
+): Promise<Published> {
+  const ack = await broker.js().publish(event.subject, event.data, {
+    headers: messageHeaders,
+    timeout: Math.max(1, Math.min(attemptTimeoutMs, remainingMs)),
+    retries: 0,
+  });
+  return { sequence: BigInt(ack.seq), duplicate: ack.duplicate };
+}
+
+function natsHeaders({ headers: pairs, messageId, stream }: EncodedEvent): MsgHdrs {
+  const built = headers();
+  for (const [name, value] of pairs) built.append(name, value);
+  built.set("Nats-Msg-Id", messageId);
+  // A subject bound to another stream by mistake must not be acknowledged from there.
+  built.set("Nats-Expected-Stream", stream);
+  return built;
+}
+
+/** The broker will refuse this very message every time. */
+export function isRefused(error: unknown): boolean {
+  if (isApiError(error, messageTooLarge)) return true;
+  return error instanceof Error && /max_payload/i.test(error.message);
+}
+
+const messageTooLarge = 10_054;
+
+/** Nobody listens on the subject: the store was wiped, or the stream deleted. */
+function isUnheard(error: unknown): boolean {
+  return error instanceof Error && error.name === "JetStreamNotEnabled";
+}
+
+async function makeStream(broker: Broker, name: string): Promise<void> {
+  if (isStreamName(name)) await ensureStream(broker, name).catch(() => {});
+}

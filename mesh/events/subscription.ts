@@ -1,0 +1,304 @@
+// One durable consumer on a stream, as a supply of messages. Its one idea: stream and consumer are
+// made again whenever they are missing, and what is held in memory stays ours for as long as it
+// takes, because the broker is told that we are working on it.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  AckPolicy,
+  type ConsumerInfo,
+  type ConsumerMessages,
+  DeliverPolicy,
+  JetStreamApiCodes,
+  type JetStreamManager,
+  type JsMsg,
+} from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
+import type { Log } from "../process/log.ts";
+import type { Metrics } from "../process/metrics.ts";
+import type { Broker } from "./broker.ts";
+import { storable } from "./dead-letters.ts";
+import type { RawMessage } from "./event.ts";
+import { digestOf } from "./inbox.ts";
+import { ensureStream, isApiError, type StreamName } from "./streams.ts";
+
+export type SubscriptionOptions = {
+  readonly consumer: string;
+  readonly stream: StreamName;
+  readonly subjects: readonly string[];
+  /** Most messages that are with us and not acknowledged. */
+  readonly inFlightMax: number;
+  readonly broker: Broker;
+  readonly log: Log;
+  readonly metrics: Metrics;
+};
+
+export type Delivery = { readonly key: string; readonly raw: RawMessage };
+
+export type Subscription = AsyncDisposable & {
+  /** Waits for at least one message; none once the subscription is closing. */
+  take(max: number): Promise<readonly Delivery[]>;
+  /** Tells the broker that these are done. Lost in a crash, they come again: the inbox knows them. */
+  acknowledge(deliveries: readonly Delivery[]): void;
+  /** Ends `take`; what was taken can still be acknowledged. Disposing gives the rest back. */
+  stop(): void;
+};
+
+const ackWaitMs = 30_000;
+const workingMs = 10_000;
+const lagPollMs = 10_000;
+const ackTimeoutMs = 2_000;
+
+export function openSubscription(options: SubscriptionOptions): Subscription {
+  const closing = new AbortController();
+  const { signal } = closing;
+  const state: State = {
+    waiting: new Map(),
+    inHand: new Map(),
+    arrived: Promise.withResolvers<void>(),
+    messages: undefined,
+    acknowledged: new Set(),
+  };
+  signal.addEventListener("abort", () => {
+    state.messages?.stop();
+    state.arrived.resolve();
+  });
+  const redeliveries = options.metrics.counter({
+    name: "bursar_consumer_redeliveries_total",
+    help: "Messages that were delivered before",
+    labels: ["consumer"],
+  });
+  const accept = (message: JsMsg) => {
+    if (message.redelivered) redeliveries.inc({ consumer: options.consumer });
+    hold(state, message, options.stream);
+  };
+  const subscribed = keepSubscribed(options, state, accept, signal);
+  const working = setInterval(() => stayOurs(state), workingMs);
+  const watched = watchLag(options, state, signal);
+
+  return {
+    async take(max) {
+      while (state.waiting.size === 0 && !signal.aborted) await state.arrived.promise;
+      if (signal.aborted) return [];
+      const taken = [...state.waiting].slice(0, max);
+      for (const [key, message] of taken) {
+        state.waiting.delete(key);
+        state.inHand.set(key, message);
+      }
+      if (state.waiting.size === 0) state.arrived = Promise.withResolvers();
+      return taken.map(([key, message]) => ({ key, raw: rawMessage(message, options.stream) }));
+    },
+    acknowledge: (deliveries) => acknowledge(state, deliveries),
+    stop: () => closing.abort(),
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      clearInterval(working);
+      await Promise.all([subscribed, watched]);
+      // Another instance need not wait until the broker gives up on us.
+      for (const message of [...state.waiting.values(), ...state.inHand.values()]) {
+        quietly(() => message.nak());
+      }
+      await Promise.all(state.acknowledged);
+    },
+  };
+}
+
+type State = {
+  /** Both by stream sequence and message id: a redelivered copy takes the older one's place. */
+  readonly waiting: Map<string, JsMsg>;
+  readonly inHand: Map<string, JsMsg>;
+  arrived: PromiseWithResolvers<void>;
+  messages: ConsumerMessages | undefined;
+  readonly acknowledged: Set<Promise<unknown>>;
+};
+
+function hold(state: State, message: JsMsg, stream: string): void {
+  const key = `${message.seq}/${messageIdOf(message, stream)}`;
+  if (state.inHand.has(key)) {
+    state.inHand.set(key, message);
+    return;
+  }
+  state.waiting.set(key, message);
+  state.arrived.resolve();
+}
+
+/** Acks of one connection are read in order: the answer to the last covers all before it. */
+function acknowledge(state: State, deliveries: readonly Delivery[]): void {
+  const messages = deliveries.flatMap(({ key }) => {
+    const message = state.inHand.get(key);
+    state.inHand.delete(key);
+    return message === undefined ? [] : [message];
+  });
+  const last = messages.pop();
+  for (const message of messages) quietly(() => message.ack());
+  if (last === undefined) return;
+  const answered = last.ackAck({ timeout: ackTimeoutMs }).catch(() => false);
+  state.acknowledged.add(answered);
+  void answered.then(() => state.acknowledged.delete(answered));
+}
+
+function stayOurs(state: State): void {
+  for (const messages of [state.inHand, state.waiting]) {
+    for (const message of messages.values()) quietly(() => message.working());
+  }
+}
+
+/** What is not said because the connection is gone, the broker finds out by itself. */
+function quietly(say: () => void): void {
+  try {
+    say();
+  } catch {}
+}
+
+async function keepSubscribed(
+  options: SubscriptionOptions,
+  state: State,
+  accept: (message: JsMsg) => void,
+  closing: AbortSignal,
+): Promise<void> {
+  const { broker, consumer, stream, inFlightMax, log } = options;
+  for (let failures = 0; !closing.aborted; ) {
+    if (!(await broker.waitUntilConnected(250))) continue;
+    try {
+      await ensureStream(broker, stream);
+      await ensureConsumer(await broker.jsm(), options);
+      const handle = await broker.js().consumers.get(stream, consumer);
+      const messages = await handle.consume({
+        max_messages: inFlightMax,
+        // Half of it is the heartbeat, and two missed ones tell that nobody serves us.
+        expires: 10_000,
+        abort_on_missing_resource: true,
+      });
+      state.messages = messages;
+      if (closing.aborted) messages.stop();
+      void stopWhenLost(messages, options);
+      failures = 0;
+      for await (const message of messages) accept(message);
+    } catch (error) {
+      if (!closing.aborted) log.warn("the subscription broke; subscribing again", { error });
+    }
+    failures++;
+    await sleep(Math.random() * Math.min(5_000, 50 * 2 ** failures), undefined, {
+      signal: closing,
+    }).catch(() => {});
+  }
+}
+
+/** Left alone, the client asks forever for what is no longer there. */
+async function stopWhenLost(messages: ConsumerMessages, options: SubscriptionOptions) {
+  const { log, consumer } = options;
+  for await (const status of messages.status()) {
+    const lost =
+      status.type === "consumer_deleted" ||
+      status.type === "consumer_not_found" ||
+      status.type === "stream_not_found" ||
+      status.type === "no_responders" ||
+      (status.type === "heartbeats_missed" && status.count >= 2);
+    if (status.type === "exceeded_limits") log.warn("the broker limits us", { consumer, status });
+    if (!lost) continue;
+    log.warn("the consumer is lost; making sure of it", { consumer, status: status.type });
+    messages.stop();
+    return;
+  }
+}
+
+async function ensureConsumer(manager: JetStreamManager, options: SubscriptionOptions) {
+  const { consumer, stream, subjects, inFlightMax, log } = options;
+  const changeable = {
+    filter_subjects: [...subjects],
+    max_ack_pending: inFlightMax,
+    ack_wait: nanos(ackWaitMs),
+  };
+  const config = {
+    ...changeable,
+    durable_name: consumer,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    max_deliver: -1,
+  };
+  const found = await findConsumer(manager, stream, consumer);
+  if (found === undefined) {
+    await manager.consumers.add(stream, config);
+    return;
+  }
+  if (subjectsMissing(found, subjects).length > 0) {
+    // A wider filter would only see what comes from now on. Read again from the start, the stream
+    // gives the events it was blind for; the inbox knows the others.
+    log.info("the consumer gets more events; reading the stream again", { consumer });
+    await manager.consumers.delete(stream, consumer);
+    await manager.consumers.add(stream, config);
+    return;
+  }
+  const { config: is } = found;
+  const same =
+    is.max_ack_pending === inFlightMax &&
+    is.ack_wait === changeable.ack_wait &&
+    subjectsOf(found).length === subjects.length;
+  if (!same) await manager.consumers.update(stream, consumer, changeable);
+}
+
+async function findConsumer(manager: JetStreamManager, stream: string, consumer: string) {
+  return manager.consumers.info(stream, consumer).catch((error: unknown) => {
+    if (isApiError(error, JetStreamApiCodes.ConsumerNotFound)) return undefined;
+    throw error;
+  });
+}
+
+function subjectsOf({ config }: ConsumerInfo): readonly string[] {
+  return config.filter_subjects ?? (config.filter_subject ? [config.filter_subject] : []);
+}
+
+function subjectsMissing(found: ConsumerInfo, subjects: readonly string[]): readonly string[] {
+  const has = new Set(subjectsOf(found));
+  return subjects.filter((subject) => !has.has(subject));
+}
+
+/** Also notices an older release that has narrowed the consumer under us. */
+async function watchLag(options: SubscriptionOptions, state: State, closing: AbortSignal) {
+  const { broker, consumer, stream, subjects, metrics } = options;
+  const lag = metrics.gauge({
+    name: "bursar_consumer_lag",
+    help: "Messages on the stream that the consumer has not settled",
+    labels: ["consumer"],
+  });
+  while (!closing.aborted) {
+    await sleep(lagPollMs, undefined, { signal: closing }).catch(() => {});
+    if (closing.aborted || !broker.connected) continue;
+    try {
+      const found = await findConsumer(await broker.jsm(), stream, consumer);
+      if (found === undefined) continue;
+      lag.set({ consumer }, found.num_pending + found.num_ack_pending);
+      if (subjectsMissing(found, subjects).length > 0) state.messages?.stop();
+    } catch {
+      // The next poll tells.
+    }
+  }
+}
+
+function rawMessage(message: JsMsg, stream: string): RawMessage {
+  return {
+    messageId: messageIdOf(message, stream),
+    subject: storable(message.subject),
+    stream,
+    streamSequence: BigInt(message.seq),
+    deliveryCount: message.info.deliveryCount,
+    data: message.data,
+    headers: headersOf(message),
+  };
+}
+
+const messageIdLengthMax = 512;
+
+/** What an index can hold. A message without an id is known by its place on the stream. */
+function messageIdOf(message: JsMsg, stream: string): string {
+  const id = storable(message.headers?.get("Nats-Msg-Id") ?? "");
+  if (id === "") return `${stream}/${message.seq}`;
+  return id.length <= messageIdLengthMax ? id : `sha256/${digestOf(Buffer.from(id))}`;
+}
+
+function headersOf(message: JsMsg): [string, string][] {
+  const { headers } = message;
+  if (headers === undefined) return [];
+  return headers.keys().flatMap((name) => {
+    return headers.values(name).map((value): [string, string] => [storable(name), storable(value)]);
+  });
+}

@@ -1,0 +1,71 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { testCertificates } from "../testing/certificates.ts";
+import { ensureAuthority, issueLeaf, issueServerCertificate } from "./authority.ts";
+import { certificateIdentity } from "./tls.ts";
+
+const certificates = testCertificates();
+const { authority, dir } = certificates;
+afterAll(() => certificates[Symbol.asyncDispose]());
+
+const read = (file: string) => new X509Certificate(readFileSync(file));
+
+test("a leaf names one identity and this machine, for a day, under the authority", () => {
+  const leaf = read(issueLeaf(authority, { name: "ledger-service", dir }).certFile);
+  const ca = read(certificates.caFile);
+  expect(leaf.checkIssued(ca)).toBe(true);
+  expect(leaf.verify(ca.publicKey)).toBe(true);
+  expect(leaf.ca).toBe(false);
+  expect(ca.ca).toBe(true);
+  expect(leaf.subjectAltName).toBe(
+    "URI:spiffe://bursar/ledger-service, DNS:localhost, " +
+      "IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1",
+  );
+  const lifeHours = (Date.parse(leaf.validTo) - Date.now()) / 3_600_000;
+  expect(lifeHours).toBeGreaterThan(23.9);
+  expect(lifeHours).toBeLessThanOrEqual(24);
+});
+
+test("keys are readable by their owner only", () => {
+  const { keyFile } = issueLeaf(authority, { name: "private", dir });
+  for (const file of [keyFile, join(dir, "ca-key.pem")])
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test("asked again, it hands out what it kept; what is old or another's is made anew", () => {
+  const again = ensureAuthority(dir);
+  expect(again.certificate.fingerprint256).toBe(authority.certificate.fingerprint256);
+  const serial = (lifeMs?: number) =>
+    read(issueLeaf(authority, { name: "kept", dir, ...(lifeMs && { lifeMs }) }).certFile)
+      .serialNumber;
+  const old = serial(1_000);
+  const fresh = serial();
+  expect(fresh).not.toBe(old);
+  expect(serial()).toBe(fresh);
+  const other = testCertificates();
+  const foreign = issueLeaf(other.authority, { name: "kept", dir });
+  expect(read(foreign.certFile).serialNumber).not.toBe(fresh);
+  return other[Symbol.asyncDispose]();
+});
+
+test("a public door's certificate has no identity and is no client's", () => {
+  const hosts = ["pay.example.com", "2001:db8::7"];
+  const door = read(issueServerCertificate(authority, { name: "door", dir, hosts }).certFile);
+  expect(door.subjectAltName).toBe("DNS:pay.example.com, IP Address:2001:DB8:0:0:0:0:0:7");
+  expect(door.keyUsage).toEqual(["1.3.6.1.5.5.7.3.1"]);
+});
+
+test.each<[string | undefined, string | undefined]>([
+  ["URI:spiffe://bursar/cms-service, DNS:localhost", "spiffe://bursar/cms-service"],
+  ["DNS:localhost", undefined],
+  ["URI:spiffe://bursar/a, URI:spiffe://bursar/b", undefined],
+  ["URI:spiffe://bursar/a, URI:https://x.test/", undefined],
+  ["URI:spiffe://elsewhere/a", undefined],
+  ["URI:spiffe://bursar/a/b", undefined],
+  ['DNS:"x, URI:spiffe://bursar/a"', undefined],
+  [undefined, undefined],
+])("of the names %s the identity is %s", (subjectaltname, identity) => {
+  expect(certificateIdentity({ subjectaltname: subjectaltname as string })).toBe(identity);
+});

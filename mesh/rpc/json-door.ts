@@ -1,0 +1,129 @@
+// Stands between the wire and the decoder for requests in JSON, whatever
+// protocol they come in: plain, in a query, or enveloped, compressed or not.
+// What reaches the decoder was scanned and holds only exact numbers.
+
+import type { DescMessage } from "@bufbuild/protobuf";
+import { base64Decode } from "@bufbuild/protobuf/wire";
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  type Compression,
+  compressedFlag,
+  type EnvelopedMessage,
+  encodeEnvelope,
+  pipe,
+  readAllBytes,
+  transformSplitEnvelope,
+} from "@connectrpc/connect/protocol";
+import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
+import { refuseRequest } from "./errors.ts";
+import { checkJson } from "./exact-numbers.ts";
+import { scanJson } from "./json.ts";
+
+export type JsonDoor = {
+  readonly input: DescMessage;
+  readonly readMaxBytes: number;
+  readonly compressions: readonly Compression[];
+};
+
+export type DoorRequest = {
+  readonly header: Headers;
+  readonly body: AsyncIterable<Uint8Array>;
+};
+
+/** The request with its JSON checked as it is read; a binary request as it is. */
+export function throughJsonDoor(door: JsonDoor, request: DoorRequest): DoorRequest {
+  const type = request.header.get("content-type")?.toLowerCase() ?? "";
+  if (!type.includes("json")) return request;
+  const isPlain = type.startsWith("application/json");
+  return isPlain ? plainRequest(door, request) : envelopedRequest(door, type, request);
+}
+
+/** Checks the message in the query of a Connect GET. */
+export async function checkQuery(door: JsonDoor, query: URLSearchParams): Promise<void> {
+  if (query.get("encoding") !== "json") return;
+  const message = query.get("message") ?? "";
+  const name = query.get("compression");
+  const compression = door.compressions.find((known) => known.name === name);
+  if (name !== null && name !== "identity" && compression === undefined) return;
+  let bytes: Uint8Array = Buffer.from(message);
+  if (query.get("base64") === "1") bytes = decodedBase64(message);
+  if (compression) bytes = await compression.decompress(bytes, door.readMaxBytes);
+  checkBytes(door.input, bytes);
+}
+
+/** Decompressed here, so that it is decompressed once. */
+function plainRequest(door: JsonDoor, { header, body }: DoorRequest): DoorRequest {
+  const name = header.get("content-encoding");
+  const compression = door.compressions.find((known) => known.name === name);
+  // An encoding that nobody knows is for the protocol's own error, before the body is read.
+  if (name !== null && name !== "identity" && !compression) return { header, body };
+  const length = header.get("content-length");
+  const plainHeader = new Headers(header);
+  if (compression) {
+    plainHeader.delete("content-encoding");
+    plainHeader.delete("content-length");
+  }
+  async function* checked() {
+    let bytes = await readAllBytes(body, door.readMaxBytes, length);
+    if (compression) bytes = await compression.decompress(bytes, door.readMaxBytes);
+    checkBytes(door.input, bytes);
+    yield bytes;
+  }
+  return { header: plainHeader, body: checked() };
+}
+
+function envelopedRequest(door: JsonDoor, type: string, { header, body }: DoorRequest) {
+  const isGrpc = type.startsWith("application/grpc");
+  const name = header.get(isGrpc ? "grpc-encoding" : "connect-content-encoding");
+  const compression = door.compressions.find((known) => known.name === name);
+  async function* checked(envelopes: AsyncIterable<EnvelopedMessage>) {
+    for await (const { flags, data } of envelopes) {
+      const isCompressed = (flags & compressedFlag) !== 0;
+      if (isCompressed && !compression) {
+        throw new ConnectError("compressed message without a known encoding", Code.InvalidArgument);
+      }
+      const bytes =
+        isCompressed && compression ? await compression.decompress(data, door.readMaxBytes) : data;
+      checkBytes(door.input, bytes);
+      yield encodeEnvelope(flags & ~compressedFlag, bytes);
+    }
+  }
+  return { header, body: pipe(body, transformSplitEnvelope(door.readMaxBytes), checked) };
+}
+
+function checkBytes(input: DescMessage, bytes: Uint8Array): void {
+  const scan = scanJson(bytes);
+  if (!scan.ok) {
+    const problem = `${scan.problem} at offset ${scan.offset}`;
+    throw refuseRequest(RequestRefusal.INVALID_FIELD, `the request is not JSON: ${problem}`, [
+      { field: "", problem },
+    ]);
+  }
+  const { inexact, duplicate } = checkJson(input, scan.value);
+  if (inexact.length > 0) {
+    const names = inexact.map(({ field, problem }) => `${field} ${problem}`);
+    throw refuseRequest(RequestRefusal.INEXACT_NUMBER, names.join("; "), inexact);
+  }
+  if (duplicate.length > 0) {
+    const names = duplicate.map(({ field, problem }) => `${field} ${problem}`);
+    throw refuseRequest(RequestRefusal.DUPLICATE_FIELD, names.join("; "), duplicate);
+  }
+  // Twice somewhere the schema does not look, such as inside an unknown field.
+  if (scan.duplicates.length > 0) {
+    const problems = scan.duplicates.map((field) => ({ field, problem: "appears more than once" }));
+    const names = scan.duplicates.join(", ");
+    throw refuseRequest(
+      RequestRefusal.DUPLICATE_FIELD,
+      `${names} appears more than once`,
+      problems,
+    );
+  }
+}
+
+function decodedBase64(text: string): Uint8Array {
+  try {
+    return base64Decode(text);
+  } catch {
+    throw refuseRequest(RequestRefusal.INVALID_FIELD, "the message is not base64");
+  }
+}

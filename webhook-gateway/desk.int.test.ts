@@ -1,0 +1,281 @@
+import { createHash } from "node:crypto";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import postgres from "postgres";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
+import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
+import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
+import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
+import { ensureStream } from "#mesh/events/streams.ts";
+import { createMetrics, type Metrics } from "#mesh/process/metrics.ts";
+import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker.ts";
+import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
+import { startDesk } from "./desk.ts";
+import { createPublisher } from "./store-webhook.ts";
+import { webhookIdOf } from "./webhook.ts";
+
+const migrations = new URL("./migrations/", import.meta.url);
+const log = silentLog();
+
+let database: TestDatabase;
+let testBroker: TestBroker;
+let metrics: Metrics;
+let desk: AsyncDisposable;
+
+beforeAll(async () => {
+  database = await openTestDatabase({ schema: "gateway", migrations });
+  testBroker = await openTestBroker();
+  for (const name of ["WEBHOOKS", "PAYMENTS"] as const) await ensureStream(testBroker.broker, name);
+  metrics = createMetrics("test");
+  desk = openDesk();
+});
+afterAll(async () => {
+  await desk[Symbol.asyncDispose]();
+  await testBroker[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
+
+let count = 0;
+let eventId = "";
+beforeEach(() => {
+  eventId = `evt_${++count}`;
+});
+
+test("a payment becomes an event under the webhook's id, and a delivery that says so", async () => {
+  const webhook = await arrive(stripeBody("payment_intent.succeeded", intent()));
+  await expect
+    .poll(() => deliveryOf(webhook))
+    .toMatchObject({
+      outcome: DeliveryOutcome.PUBLISHED,
+      published_events: ["bursar.payments.v1.PaymentSucceeded"],
+      event_id: eventId,
+      event_type: "payment_intent.succeeded",
+      endpoint_id: "endpoint-1",
+    });
+  const published = await paymentsOf(webhook);
+  expect(published.map(({ id }) => id)).toEqual([`${webhook.webhookId}/1`]);
+  expect(published[0]!.subject).toBe("bursar.payments.v1.PaymentSucceeded");
+  expect(fromBinary(PaymentSucceededSchema, published[0]!.data)).toMatchObject({
+    ledgerId: "main",
+    paymentId: "stripe/acct_demo/pi_1",
+    orderId: "ord_1",
+    amount: { amountMinor: 4900n, currencyCode: "USD" },
+    provenance: { webhookId: webhook.webhookId, coverage: Coverage.TIME_BODY },
+  });
+});
+
+test("a type that means nothing to the books is kept and counted", async () => {
+  const webhook = await arrive(stripeBody("customer.created", { id: "cus_1" }));
+  await expect
+    .poll(() => deliveryOf(webhook))
+    .toMatchObject({
+      outcome: DeliveryOutcome.KEPT,
+      published_events: [],
+    });
+  expect(await paymentsOf(webhook)).toEqual([]);
+  expect(await metrics.render()).toMatch(
+    /bursar_gateway_normalised_total\{.*type="customer.created",outcome="kept".*\} 1/,
+  );
+});
+
+// One row a reason; the bytes are kept with it.
+test.each<[string, string, DeadLetterReason, string]>([
+  ["a decimal amount", intentBody("100.5"), DeadLetterReason.AMOUNT_NOT_EXACT, "got 100.5"],
+  ["an amount in exponents", intentBody("1e2"), DeadLetterReason.AMOUNT_NOT_EXACT, "got 1e2"],
+  ["an amount as text", intentBody('"100.00"'), DeadLetterReason.AMOUNT_NOT_EXACT, 'got "100.00"'],
+  [
+    "an amount beyond 2^53",
+    intentBody("9007199254740993"),
+    DeadLetterReason.AMOUNT_NOT_EXACT,
+    "got 9007199254740993",
+  ],
+  [
+    "an amount beyond int64",
+    intentBody("9223372036854775808"),
+    DeadLetterReason.AMOUNT_NOT_EXACT,
+    "got 9223372036854775808",
+  ],
+  ["a negative amount", intentBody("-1"), DeadLetterReason.REFUSED, "is negative: -1"],
+  ["an unknown currency", intentBody("1", "zzz"), DeadLetterReason.CURRENCY_UNKNOWN, 'got "zzz"'],
+  [
+    "a name twice",
+    '{"type":"a","type":"b"}',
+    DeadLetterReason.PAYLOAD_MALFORMED,
+    'names "type" twice',
+  ],
+  ["invalid UTF-8", '{"type":"\u00ff"}', DeadLetterReason.PAYLOAD_MALFORMED, "not valid UTF-8"],
+  ["no JSON", "paid!", DeadLetterReason.PAYLOAD_MALFORMED, "not JSON"],
+])("%s is a dead letter with its reason and its bytes", async (_, body, reason, detail) => {
+  const webhook = await arrive(Buffer.from(body, "latin1"));
+  await expect
+    .poll(() => deadLetterOf(webhook))
+    .toMatchObject({
+      reason,
+      detail: expect.stringContaining(detail),
+    });
+  const letter = await deadLetterOf(webhook);
+  const kept = fromBinary(WebhookReceivedSchema, letter!["data"] as Buffer);
+  expect(Buffer.from(kept.body)).toEqual(Buffer.from(body, "latin1"));
+  expect(await deliveryOf(webhook)).toMatchObject({ outcome: DeliveryOutcome.DEAD });
+  expect(await paymentsOf(webhook)).toEqual([]);
+});
+
+test("neighbours of a webhook that cannot be read are not held up", async () => {
+  const bodies = Array.from({ length: 20 }, (_, n) => {
+    eventId = `evt_neighbour_${n}`;
+    return n % 5 === 0 ? intentBody("1.5") : stripeBody("payment_intent.succeeded", intent());
+  });
+  const webhooks = await Promise.all(bodies.map((body, n) => arrive(body, `evt_neighbour_${n}`)));
+  await expect
+    .poll(async () => (await Promise.all(webhooks.map(deliveryOf))).filter(Boolean).length)
+    .toBe(20);
+  const outcomes = (await Promise.all(webhooks.map(deliveryOf))).map((row) => row!["outcome"]);
+  expect(outcomes.filter((outcome) => outcome === DeliveryOutcome.DEAD)).toHaveLength(4);
+});
+
+test("the whole stream once more changes nothing", async () => {
+  const webhook = await arrive(stripeBody("payment_intent.succeeded", intent()));
+  await expect.poll(() => deliveryOf(webhook)).toBeDefined();
+  const before = await everything();
+
+  await desk[Symbol.asyncDispose]();
+  const manager = await testBroker.broker.jsm();
+  await manager.consumers.delete("WEBHOOKS", "gateway-WEBHOOKS");
+  desk = openDesk();
+  const { state } = await manager.streams.info("WEBHOOKS");
+  await expect
+    .poll(async () => {
+      const info = await manager.consumers.info("WEBHOOKS", "gateway-WEBHOOKS").catch(() => null);
+      return info?.ack_floor.stream_seq;
+    })
+    .toBe(state.last_seq);
+  expect(await everything()).toEqual(before);
+});
+
+test("a desk that stopped between publishing and committing publishes the same event again", async () => {
+  await desk[Symbol.asyncDispose]();
+  const webhook = await arrive(stripeBody("payment_intent.succeeded", intent()));
+  // A row in the way makes the commit impossible until it is gone.
+  const blocked = Promise.withResolvers<void>();
+  const unblock = Promise.withResolvers<void>();
+  const blocker = database.pool.begin(async (tx) => {
+    await tx`
+      insert into delivery (webhook_id, endpoint_id, provider, event_type, event_id, received_at,
+        outcome, published_events, stream_sequence)
+      values (${webhook.webhookId}, 'x', 'x', 'x', 'x', now(), 1, '{}', 1)
+    `;
+    blocked.resolve();
+    await unblock.promise;
+    throw new Error("rolled back");
+  });
+  await blocked.promise;
+  const first = openDesk();
+  await expect.poll(async () => (await paymentsOf(webhook)).length).toBe(1);
+  // The session of the waiting desk is ended, as a crash would end it.
+  await expect.poll(endWaitingSessions).toBeGreaterThan(0);
+  unblock.resolve();
+  await expect(blocker).rejects.toThrow();
+  await expect.poll(() => deliveryOf(webhook)).toMatchObject({ endpoint_id: "endpoint-1" });
+  expect(await paymentsOf(webhook)).toHaveLength(1);
+  desk = first;
+});
+
+function openDesk(): AsyncDisposable {
+  return startDesk({
+    pool: database.pool,
+    broker: testBroker.broker,
+    source: "webhook-gateway",
+    log,
+    metrics,
+  });
+}
+
+async function arrive(body: string | Buffer, id = eventId): Promise<WebhookReceived> {
+  const bytes = Buffer.from(body as string);
+  const bodySha256 = createHash("sha256").update(bytes).digest();
+  const type = /"type":"([a-z_.]+)"/.exec(bytes.toString())?.[1] ?? "";
+  const webhook = create(WebhookReceivedSchema, {
+    webhookId: webhookIdOf("stripe", "acct_demo", { eventId: id, bodySha256 }),
+    endpointId: "endpoint-1",
+    provider: "stripe",
+    providerAccount: "acct_demo",
+    ledgerId: "main",
+    eventType: type,
+    eventId: id,
+    body: bytes,
+    bodySha256,
+    verification: {
+      scheme: "stripe",
+      algorithm: "hmac-sha256",
+      keyFingerprint: "0123456789abcdef",
+      coverage: Coverage.TIME_BODY,
+    },
+    receivedTime: timestampFromMs(1_700_000_000_250),
+  });
+  const { broker } = testBroker;
+  const store = createPublisher({ broker, source: "webhook-gateway", deadlineMs: 5_000, log });
+  expect(await store(webhook)).toMatchObject({ durable: true });
+  return webhook;
+}
+
+function intent(): object {
+  const metadata = { bursar_order_id: "ord_1" };
+  return { id: "pi_1", amount: 4900, amount_received: 4900, currency: "usd", metadata };
+}
+
+function stripeBody(type: string, object: object): string {
+  return JSON.stringify({ id: eventId, type, created: 1_700_000_000, data: { object } });
+}
+
+function intentBody(amount: string, currency = "usd"): string {
+  return (
+    '{"id":"evt","type":"payment_intent.succeeded","created":1700000000,"data":{"object":' +
+    `{"id":"pi_1","amount_received":${amount},"currency":"${currency}"}}}`
+  );
+}
+
+async function deliveryOf({ webhookId }: WebhookReceived) {
+  const [row] = await database.pool`select * from delivery where webhook_id = ${webhookId}`;
+  return row;
+}
+
+async function deadLetterOf({ webhookId }: WebhookReceived) {
+  const [row] = await database.pool`select * from dead_letter where message_id = ${webhookId}`;
+  return row;
+}
+
+async function paymentsOf({ webhookId }: WebhookReceived) {
+  const manager = await testBroker.broker.jsm();
+  const { state } = await manager.streams.info("PAYMENTS");
+  const found = [];
+  for (let seq = 1; seq <= state.last_seq; seq++) {
+    const message = await manager.streams.getMessage("PAYMENTS", { seq });
+    const id = message?.header.get("Nats-Msg-Id") ?? "";
+    if (id.startsWith(webhookId))
+      found.push({ id, subject: message!.subject, data: message!.data });
+  }
+  return found;
+}
+
+async function everything() {
+  const manager = await testBroker.broker.jsm();
+  const { state } = await manager.streams.info("PAYMENTS");
+  const [rows] = await database.pool`
+    select (select count(*)::int from delivery) as deliveries,
+           (select count(*)::int from dead_letter) as letters,
+           (select count(*)::int from inbox) as settled
+  `;
+  return { ...rows, payments: state.messages };
+}
+
+async function endWaitingSessions(): Promise<number> {
+  const sql = postgres(database.superUrl, { max: 1 });
+  const ended = await sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'
+  `;
+  await sql.end();
+  return ended.count;
+}

@@ -1,0 +1,159 @@
+// Reads a provider's JSON strictly: numbers are the text that was sent, nothing
+// is coerced, and whatever is not what the provider documents is named by its
+// path together with what stood there.
+
+import { fromJson } from "@bufbuild/protobuf";
+import { type Timestamp, TimestampSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { type Json, jsonMember, scanJson } from "#mesh/rpc/json.ts";
+import { malformed, refused, Unreadable } from "./outcome.ts";
+
+/** The largest amount that every JSON parser on the way writes exactly. */
+const amountMax = BigInt(Number.MAX_SAFE_INTEGER);
+const textMax = 255;
+
+/** The root object of a body. */
+export function readPayload(body: Uint8Array): Payload {
+  const scan = scanJson(body);
+  if (!scan.ok) throw malformed(`the body is not JSON: ${scan.problem} at offset ${scan.offset}`);
+  const [duplicate] = scan.duplicates;
+  if (duplicate !== undefined) throw malformed(`the body names ${shown(duplicate)} twice`);
+  if (scan.value.kind !== "object") throw malformed("the body is not a JSON object");
+  return new Payload(scan.value, "");
+}
+
+/** One object of a payload. Members that are null count as absent. */
+export class Payload {
+  readonly #json: Json;
+  readonly #path: string;
+
+  constructor(json: Json, path: string) {
+    this.#json = json;
+    this.#path = path;
+  }
+
+  pathOf(name: string): string {
+    return this.#path === "" ? name : `${this.#path}.${name}`;
+  }
+
+  object(name: string): Payload {
+    return this.optionalObject(name) ?? this.#missing(name);
+  }
+
+  optionalObject(name: string): Payload | undefined {
+    const value = this.#member(name);
+    if (value === undefined) return undefined;
+    if (value.kind !== "object") throw this.#mistyped(name, "an object", value);
+    return new Payload(value, this.pathOf(name));
+  }
+
+  /** Nothing when there is something else: for what must never stop money. */
+  objectIfAny(name: string): Payload | undefined {
+    const value = this.#member(name);
+    return value?.kind === "object" ? new Payload(value, this.pathOf(name)) : undefined;
+  }
+
+  text(name: string): string {
+    return this.optionalText(name) ?? this.#missing(name);
+  }
+
+  optionalText(name: string): string | undefined {
+    const value = this.#member(name);
+    if (value === undefined) return undefined;
+    if (value.kind !== "string" || !isPlainText(value.value) || value.value.length > textMax) {
+      throw this.#mistyped(name, `text of up to ${textMax} characters`, value);
+    }
+    return value.value;
+  }
+
+  /** The text, or nothing when there is something else: for what must never stop money. */
+  textIfAny(name: string, lengthMax: number): string {
+    const value = this.#member(name);
+    if (value?.kind !== "string" || !isPlainText(value.value)) return "";
+    return [...value.value].length <= lengthMax ? value.value : "";
+  }
+
+  /** A plain whole number of minor units, zero or more. */
+  amount(name: string): bigint {
+    const value = jsonMember(this.#json, name);
+    if (value === undefined) return this.#missing(name);
+    const exact = value.kind === "number" && /^-?(0|[1-9][0-9]{0,15})$/.test(value.text);
+    const amount = exact ? BigInt(value.text) : undefined;
+    if (amount === undefined || amount > amountMax || amount < -amountMax) {
+      const detail = this.#mistyped(name, `a plain whole number within ±${amountMax}`, value);
+      throw new Unreadable(DeadLetterReason.AMOUNT_NOT_EXACT, detail.message);
+    }
+    if (amount < 0n) throw refused(`${this.pathOf(name)} is negative: ${amount}`);
+    return amount;
+  }
+
+  has(name: string): boolean {
+    return this.#member(name) !== undefined;
+  }
+
+  unixTime(name: string): Timestamp {
+    const value = this.#member(name);
+    if (value === undefined) return this.#missing(name);
+    if (value.kind !== "number" || !/^[0-9]{1,11}$/.test(value.text)) {
+      throw this.#mistyped(name, "unix seconds", value);
+    }
+    return timestampFromMs(Number(value.text) * 1000);
+  }
+
+  /** An RFC 3339 time. */
+  time(name: string): Timestamp {
+    const value = this.#member(name);
+    if (value === undefined) return this.#missing(name);
+    const time = value.kind === "string" ? timeOf(value.value) : undefined;
+    if (time === undefined) throw this.#mistyped(name, "an RFC 3339 time", value);
+    return time;
+  }
+
+  #member(name: string): Json | undefined {
+    const value = jsonMember(this.#json, name);
+    return value?.kind === "null" ? undefined : value;
+  }
+
+  #missing(name: string): never {
+    throw malformed(`${this.pathOf(name)} is missing`);
+  }
+
+  #mistyped(name: string, expected: string, value: Json): Unreadable {
+    return malformed(`${this.pathOf(name)} must be ${expected}, got ${shownValue(value)}`);
+  }
+}
+
+const control = /\p{Cc}/u;
+
+/** Text that a database and a terminal can hold. */
+function isPlainText(text: string): boolean {
+  return text.isWellFormed() && !control.test(text);
+}
+
+function timeOf(text: string): Timestamp | undefined {
+  // The decoder reads 30 February as 2 March.
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)T/.exec(text) ?? [];
+  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  if (day === undefined || Number(day) > lastDay) return undefined;
+  try {
+    return fromJson(TimestampSchema, text);
+  } catch {
+    return undefined;
+  }
+}
+
+function shownValue(value: Json): string {
+  if (value.kind === "number") return shorten(value.text);
+  if (value.kind === "string") return shown(value.value);
+  if (value.kind === "boolean") return String(value.value);
+  return value.kind === "null" ? "null" : `an ${value.kind}`;
+}
+
+/** Quoted and short, so that a payload cannot write into logs what it likes. */
+export function shown(text: string): string {
+  return JSON.stringify(shorten(text));
+}
+
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

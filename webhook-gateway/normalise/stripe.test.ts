@@ -1,0 +1,474 @@
+import { create, equals, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { DisputeOutcome, PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
+import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
+import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
+import { validate } from "#mesh/policy/validation.ts";
+import { normalise } from "./normalise.ts";
+import { paymentEventSchemas } from "./outcome.ts";
+
+const created = 1_700_000_000;
+
+test("payment_intent.succeeded is a payment with our order", () => {
+  const outcome = run("payment_intent.succeeded", intent());
+  expect(outcome).toMatchObject({
+    kind: "events",
+    events: [
+      {
+        $typeName: "bursar.payments.v1.PaymentSucceeded",
+        ledgerId: "main",
+        paymentId: "stripe/acct_demo/pi_1",
+        orderId: "ord_1",
+        amount: { amountMinor: 4900n, currencyCode: "USD" },
+        occurredTime: timestampFromMs(created * 1000),
+        provenance: { webhookId: "webhook-1", endpointId: "endpoint-1", providerEventId: "evt_1" },
+      },
+    ],
+  });
+});
+
+test("the amount received counts, not the amount asked for", () => {
+  const outcome = run("payment_intent.succeeded", intent({ amount: 9900, amount_received: 4900 }));
+  expect(outcome).toMatchObject({ events: [{ amount: { amountMinor: 4900n } }] });
+});
+
+test("fee and tax are absent unless the payload states them for what was received", () => {
+  const tax = (over: object) =>
+    run(
+      "payment_intent.succeeded",
+      intent({ amount_details: { tax: { total_tax_amount: 800 } }, ...over }),
+    );
+  expect(tax({})).toMatchObject({ events: [{ tax: { amountMinor: 800n, currencyCode: "USD" } }] });
+  for (const outcome of [
+    tax({ amount: 9900 }),
+    tax({ amount_details: null }),
+    run("payment_intent.succeeded", intent()),
+  ]) {
+    expect(outcome).toMatchObject({ events: [{ orderId: "ord_1" }] });
+    expect(outcome).not.toHaveProperty("events.0.tax");
+    expect(outcome).not.toHaveProperty("events.0.fee");
+  }
+});
+
+test("payment_intent.payment_failed carries the code", () => {
+  expect(
+    run("payment_intent.payment_failed", intent({ last_payment_error: { code: "card_declined" } })),
+  ).toMatchObject({
+    events: [{ $typeName: "bursar.payments.v1.PaymentFailed", failureCode: "card_declined" }],
+  });
+  expect(run("payment_intent.payment_failed", intent({ last_payment_error: null }))).toMatchObject({
+    events: [{ failureCode: "" }],
+  });
+});
+
+test("charge.refunded states the total of the payment", () => {
+  const charge = {
+    id: "ch_1",
+    payment_intent: "pi_1",
+    amount: 4900,
+    amount_refunded: 1500,
+    currency: "usd",
+  };
+  const outcome = run("charge.refunded", charge);
+  expect(outcome).toMatchObject({
+    events: [
+      {
+        $typeName: "bursar.payments.v1.PaymentRefunded",
+        paymentId: "stripe/acct_demo/pi_1",
+        refundId: "",
+        refundedTotal: { amountMinor: 1500n, currencyCode: "USD" },
+      },
+    ],
+  });
+  expect(outcome).not.toHaveProperty("events.0.amount");
+  expect(run("charge.refunded", { ...charge, payment_intent: null })).toMatchObject({
+    events: [{ paymentId: "stripe/acct_demo/ch_1" }],
+  });
+});
+
+test.each(["refund.created", "refund.updated", "refund.failed", "charge.refund.updated"])(
+  "%s names the refund, and its status says whether the money left",
+  (type) => {
+    for (const status of ["pending", "requires_action", "succeeded"]) {
+      expect(run(type, refund({ status }))).toMatchObject({
+        events: [
+          {
+            $typeName: "bursar.payments.v1.PaymentRefunded",
+            refundId: "stripe/acct_demo/re_1",
+            paymentId: "stripe/acct_demo/pi_1",
+            amount: { amountMinor: 1500n },
+          },
+        ],
+      });
+    }
+    for (const status of ["failed", "canceled"]) {
+      expect(run(type, refund({ status }))).toMatchObject({
+        events: [
+          { $typeName: "bursar.payments.v1.RefundFailed", refundId: "stripe/acct_demo/re_1" },
+        ],
+      });
+    }
+    expect(run(type, refund({ payment_intent: null }))).toMatchObject({
+      events: [{ paymentId: "stripe/acct_demo/ch_1" }],
+    });
+  },
+);
+
+test("a dispute opens and closes", () => {
+  expect(run("charge.dispute.created", dispute({ status: "needs_response" }))).toMatchObject({
+    events: [
+      {
+        $typeName: "bursar.payments.v1.DisputeOpened",
+        disputeId: "stripe/acct_demo/dp_1",
+        paymentId: "stripe/acct_demo/pi_1",
+        reasonCode: "fraudulent",
+        amount: { amountMinor: 4900n },
+      },
+    ],
+  });
+  expect(run("charge.dispute.closed", dispute({ status: "won" }))).toMatchObject({
+    events: [{ $typeName: "bursar.payments.v1.DisputeClosed", outcome: DisputeOutcome.WON }],
+  });
+  expect(run("charge.dispute.closed", dispute({ status: "lost" }))).toMatchObject({
+    events: [{ outcome: DisputeOutcome.LOST }],
+  });
+});
+
+test.each([
+  ["charge.dispute.created", "warning_needs_response"],
+  ["charge.dispute.created", "warning_under_review"],
+  ["charge.dispute.created", "prevented"],
+  ["charge.dispute.closed", "warning_closed"],
+  ["charge.dispute.closed", "prevented"],
+])("%s of status %s moves no money and is kept", (type, status) => {
+  expect(run(type, dispute({ status }))).toMatchObject({ kind: "kept" });
+});
+
+test("a payout is paid or fails", () => {
+  const payout = { id: "po_1", amount: 120_000, currency: "eur", failure_code: null };
+  expect(run("payout.paid", payout)).toMatchObject({
+    events: [
+      {
+        $typeName: "bursar.payments.v1.PayoutPaid",
+        payoutId: "stripe/acct_demo/po_1",
+        amount: { amountMinor: 120_000n, currencyCode: "EUR" },
+      },
+    ],
+  });
+  expect(run("payout.failed", { ...payout, failure_code: "account_closed" })).toMatchObject({
+    events: [{ $typeName: "bursar.payments.v1.PayoutFailed", failureCode: "account_closed" }],
+  });
+});
+
+test.each(["customer.created", "charge.succeeded", "constructor", "__proto__", ""])(
+  "a type that is not mapped is kept: %s",
+  (type) => {
+    expect(run(type, { anything: 1 })).toMatchObject({ kind: "kept" });
+  },
+);
+
+// One row an amount that must not be coerced; the text is what stands in the JSON.
+test.each([
+  [
+    '"4900"',
+    'data.object.amount_received must be a plain whole number within ±9007199254740991, got "4900"',
+  ],
+  [
+    "1e2",
+    "data.object.amount_received must be a plain whole number within ±9007199254740991, got 1e2",
+  ],
+  [
+    "100.0",
+    "data.object.amount_received must be a plain whole number within ±9007199254740991, got 100.0",
+  ],
+  [
+    "100.5",
+    "data.object.amount_received must be a plain whole number within ±9007199254740991, got 100.5",
+  ],
+  [
+    "9007199254740992",
+    "data.object.amount_received must be a plain whole number within ±9007199254740991, got 9007199254740992",
+  ],
+  [
+    "99999999999999999999",
+    "data.object.amount_received must be a plain whole number within ±9007199254740991, got 99999999999999999999",
+  ],
+  [
+    "null",
+    "data.object.amount_received must be a plain whole number within ±9007199254740991, got null",
+  ],
+  [
+    "[4900]",
+    "data.object.amount_received must be a plain whole number within ±9007199254740991, got an array",
+  ],
+])("an amount written %s is not coerced", (written, detail) => {
+  const body = bodyOf("payment_intent.succeeded", intent()).replace(
+    '"amount_received":4900',
+    `"amount_received":${written}`,
+  );
+  expect(normalise(webhook(body))).toEqual({
+    kind: "dead",
+    reason: DeadLetterReason.AMOUNT_NOT_EXACT,
+    detail,
+  });
+});
+
+test("the largest exact amount passes", () => {
+  expect(
+    run("payment_intent.succeeded", intent({ amount_received: Number.MAX_SAFE_INTEGER })),
+  ).toMatchObject({
+    events: [{ amount: { amountMinor: 9007199254740991n } }],
+  });
+});
+
+test("a negative amount is refused", () => {
+  expect(run("payout.paid", { id: "po_1", amount: -500, currency: "usd" })).toEqual({
+    kind: "dead",
+    reason: DeadLetterReason.REFUSED,
+    detail: "data.object.amount is negative: -500",
+  });
+});
+
+// Stripe's unit, ISO's minor unit: the ledger counts in the second.
+test.each([
+  ["usd", 500, 500n],
+  ["jpy", 500, 500n],
+  ["krw", 500, 500n],
+  ["huf", 1045, 1045n],
+  ["twd", 80_045, 80_045n],
+  ["kwd", 5120, 5120n],
+  ["bhd", 5120, 5120n],
+  ["isk", 500, 5n],
+  ["ugx", 500, 5n],
+  ["mga", 5, 500n],
+])("%s: Stripe's %s is %s minor units", (currency, amount, amountMinor) => {
+  expect(run("payout.paid", { id: "po_1", amount, currency })).toMatchObject({
+    events: [{ amount: { amountMinor, currencyCode: currency.toUpperCase() } }],
+  });
+});
+
+test.each(["isk", "ugx"])("%s has no smaller unit than 100", (currency) => {
+  expect(run("payout.paid", { id: "po_1", amount: 550, currency })).toMatchObject({
+    reason: DeadLetterReason.AMOUNT_NOT_EXACT,
+    detail: `data.object.amount must be a multiple of 100, as ${currency.toUpperCase()} has no smaller unit, got 550`,
+  });
+});
+
+test.each(["zzz", "USD", "us", "usd ", "", "iqd", "clf"])(
+  "a currency that Stripe does not document is refused: %s",
+  (currency) => {
+    expect(run("payout.paid", { id: "po_1", amount: 500, currency })).toMatchObject({
+      reason: DeadLetterReason.CURRENCY_UNKNOWN,
+      detail: `data.object.currency must be a currency with a documented minor unit, got ${JSON.stringify(currency)}`,
+    });
+  },
+);
+
+test.each<[string, unknown]>([
+  ["absent", undefined],
+  ["null", null],
+  ["a number", 7],
+  ["129 characters long", "o".repeat(129)],
+  ["half a surrogate", "\ud800"],
+  ["a text with NUL", "ord\u0000"],
+])("an order id that is %s is left empty, and the money still counts", (_, value) => {
+  const outcome = run("payment_intent.succeeded", intent({ metadata: { bursar_order_id: value } }));
+  expect(outcome).toMatchObject({ events: [{ orderId: "", amount: { amountMinor: 4900n } }] });
+});
+
+test("metadata that is no object leaves the order empty", () => {
+  for (const metadata of [null, "ord_1", ["ord_1"]]) {
+    expect(run("payment_intent.succeeded", intent({ metadata }))).toMatchObject({
+      events: [{ orderId: "" }],
+    });
+  }
+});
+
+test("ids of a connected account are scoped by that account", () => {
+  const body = bodyOf("payment_intent.succeeded", intent(), { account: "acct_connected" });
+  expect(normalise(webhook(body))).toMatchObject({
+    events: [{ paymentId: "stripe/acct_connected/pi_1" }],
+  });
+  const strange = bodyOf("payment_intent.succeeded", intent(), { account: "acct/other" });
+  expect(normalise(webhook(strange))).toMatchObject({
+    reason: DeadLetterReason.PAYLOAD_MALFORMED,
+  });
+});
+
+test.each<[string, string, string]>([
+  ["invalid UTF-8", '{"id":"\xff"}', "the body is not JSON: not valid UTF-8 at offset 0"],
+  ["no JSON", "paid!", "the body is not JSON: expected a value at offset 0"],
+  ["an array", "[]", "the body is not a JSON object"],
+  ["a duplicate name", '{"type":"a","type":"b"}', 'the body names "type" twice'],
+  [
+    "a duplicate name inside",
+    '{"type":"a","data":{"object":{"id":"1","id":"2"}}}',
+    'the body names "data.object.id" twice',
+  ],
+  ["no type", "{}", "type is missing"],
+  ["a type that is a number", '{"type":1}', "type must be text of up to 255 characters, got 1"],
+])("a body with %s is malformed", (_, body, detail) => {
+  const bytes = Buffer.from(body, "latin1");
+  expect(normalise(webhook(bytes))).toEqual({
+    kind: "dead",
+    reason: DeadLetterReason.PAYLOAD_MALFORMED,
+    detail,
+  });
+});
+
+test.each<[string, string, object, string]>([
+  ["no id", "payment_intent.succeeded", intent({ id: undefined }), "data.object.id is missing"],
+  [
+    "an id with a space",
+    "payment_intent.succeeded",
+    intent({ id: "pi 1" }),
+    'data.object.id must be an id without spaces, got "pi 1"',
+  ],
+  [
+    "a long id",
+    "payment_intent.succeeded",
+    intent({ id: "p".repeat(245) }),
+    `data.object.id must be an id without spaces, got "${"p".repeat(60)}…"`,
+  ],
+  [
+    "no amount",
+    "payment_intent.succeeded",
+    intent({ amount_received: undefined }),
+    "data.object.amount_received is missing",
+  ],
+  [
+    "no currency",
+    "payment_intent.succeeded",
+    intent({ currency: undefined }),
+    "data.object.currency is missing",
+  ],
+  [
+    "a refund of nothing",
+    "refund.created",
+    refund({ payment_intent: null, charge: null }),
+    "data.object.payment_intent or charge is missing",
+  ],
+  [
+    "an unknown refund status",
+    "refund.updated",
+    refund({ status: "lost" }),
+    'data.object.status is not a documented status: "lost"',
+  ],
+  [
+    "a refund without status",
+    "refund.updated",
+    refund({ status: null }),
+    "data.object.status is missing",
+  ],
+  [
+    "a dispute closed while open",
+    "charge.dispute.closed",
+    dispute({ status: "needs_response" }),
+    'data.object.status is not a documented status: "needs_response"',
+  ],
+])("%s is malformed", (_, type, object, detail) => {
+  expect(run(type, object)).toEqual({
+    kind: "dead",
+    reason: DeadLetterReason.PAYLOAD_MALFORMED,
+    detail,
+  });
+});
+
+test("a time that is not unix seconds is malformed", () => {
+  for (const written of [undefined, "2026-01-01T00:00:00Z", 1.5, -1, null]) {
+    const body = bodyOf(
+      "payout.paid",
+      { id: "po_1", amount: 1, currency: "usd" },
+      { created: written },
+    );
+    expect(normalise(webhook(body))).toMatchObject({ reason: DeadLetterReason.PAYLOAD_MALFORMED });
+  }
+});
+
+test("the same webhook becomes the same bytes, and every event keeps its schema's rules", () => {
+  const body = bodyOf("payment_intent.succeeded", intent());
+  const [first, second] = [normalise(webhook(body)), normalise(webhook(body))];
+  if (first.kind !== "events" || second.kind !== "events") throw new Error("not mapped");
+  const [event, again] = [first.events[0]!, second.events[0]!];
+  if (event.$typeName !== "bursar.payments.v1.PaymentSucceeded") throw new Error(event.$typeName);
+  expect(equals(PaymentSucceededSchema, event, again as typeof event)).toBe(true);
+  expect(toBinary(PaymentSucceededSchema, event)).toEqual(
+    toBinary(PaymentSucceededSchema, again as typeof event),
+  );
+});
+
+function intent(over: object = {}): object {
+  return {
+    id: "pi_1",
+    object: "payment_intent",
+    amount: 4900,
+    amount_received: 4900,
+    currency: "usd",
+    metadata: { bursar_order_id: "ord_1" },
+    ...over,
+  };
+}
+
+function refund(over: object = {}): object {
+  return {
+    id: "re_1",
+    object: "refund",
+    amount: 1500,
+    currency: "usd",
+    charge: "ch_1",
+    payment_intent: "pi_1",
+    status: "succeeded",
+    metadata: {},
+    ...over,
+  };
+}
+
+function dispute(over: object = {}): object {
+  return {
+    id: "dp_1",
+    object: "dispute",
+    amount: 4900,
+    currency: "usd",
+    charge: "ch_1",
+    payment_intent: "pi_1",
+    reason: "fraudulent",
+    ...over,
+  };
+}
+
+function bodyOf(type: string, object: object, over: object = {}): string {
+  return JSON.stringify({ id: "evt_1", object: "event", created, type, data: { object }, ...over });
+}
+
+/** Runs the normaliser; what it makes must keep the rules of its schema. */
+function run(type: string, object: object) {
+  const outcome = normalise(webhook(bodyOf(type, object)));
+  for (const event of outcome.kind === "events" ? outcome.events : []) {
+    const schema = paymentEventSchemas.find(({ typeName }) => typeName === event.$typeName)!;
+    expect(validate(schema, event as never)).toEqual([]);
+  }
+  return outcome;
+}
+
+function webhook(body: string | Uint8Array) {
+  return create(WebhookReceivedSchema, {
+    webhookId: "webhook-1",
+    endpointId: "endpoint-1",
+    provider: "stripe",
+    providerAccount: "acct_demo",
+    ledgerId: "main",
+    eventId: "evt_1",
+    eventType: "",
+    body: Buffer.from(body as string),
+    bodySha256: new Uint8Array(32),
+    verification: {
+      scheme: "stripe",
+      algorithm: "hmac-sha256",
+      keyFingerprint: "0123456789abcdef",
+      coverage: Coverage.TIME_BODY,
+    },
+    receivedTime: timestampFromMs(created * 1000 + 250),
+  });
+}

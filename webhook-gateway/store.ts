@@ -1,0 +1,83 @@
+// The desk's SQL. One function a statement; what writes takes the SQL transaction
+// it runs in.
+
+import type { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
+import type { Pool, Tx } from "#mesh/database/pool.ts";
+
+export type DeliveryRow = {
+  readonly deliveryId: bigint;
+  readonly webhookId: string;
+  readonly endpointId: string;
+  readonly provider: string;
+  readonly eventType: string;
+  readonly eventId: string;
+  readonly receivedAt: Date;
+  readonly outcome: DeliveryOutcome;
+  readonly publishedEvents: readonly string[];
+  readonly streamSequence: bigint;
+};
+
+export type NewDelivery = Omit<DeliveryRow, "deliveryId">;
+
+/** A webhook that is settled again, after its inbox was lost, keeps its first row. */
+export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
+  if (deliveries.length === 0) return;
+  const rows = deliveries.map((delivery) => ({
+    webhook_id: delivery.webhookId,
+    endpoint_id: delivery.endpointId,
+    provider: delivery.provider,
+    event_type: delivery.eventType,
+    event_id: delivery.eventId,
+    received_at: delivery.receivedAt,
+    outcome: delivery.outcome,
+    published_events: [...delivery.publishedEvents],
+    stream_sequence: delivery.streamSequence,
+  }));
+  await tx`insert into delivery ${tx(rows)} on conflict (webhook_id) do nothing`;
+}
+
+export type DeliveryFilter = {
+  readonly endpointId: string;
+  readonly eventType: string;
+  readonly eventId: string;
+  readonly outcome: DeliveryOutcome;
+  /** Only rows before this one. */
+  readonly beforeId: bigint | undefined;
+};
+
+/** Newest first. Empty texts and zero filter nothing. */
+export function selectDeliveries(
+  pool: Pool,
+  { endpointId, eventType, eventId, outcome, beforeId }: DeliveryFilter,
+  limit: number,
+): Promise<DeliveryRow[]> {
+  return pool<DeliveryRow[]>`
+    select ${columns(pool)} from delivery
+    where true
+      ${beforeId === undefined ? pool`` : pool`and delivery_id < ${beforeId}`}
+      ${endpointId === "" ? pool`` : pool`and endpoint_id = ${endpointId}`}
+      ${eventType === "" ? pool`` : pool`and event_type = ${eventType}`}
+      ${eventId === "" ? pool`` : pool`and event_id = ${eventId}`}
+      ${outcome === 0 ? pool`` : pool`and outcome = ${outcome}`}
+    order by delivery_id desc
+    limit ${limit}
+  `;
+}
+
+export async function selectDelivery(
+  pool: Pool,
+  webhookId: string,
+): Promise<DeliveryRow | undefined> {
+  const rows = await pool<DeliveryRow[]>`
+    select ${columns(pool)} from delivery where webhook_id = ${webhookId}
+  `;
+  return rows[0];
+}
+
+function columns(pool: Pool) {
+  return pool`
+    delivery_id as "deliveryId", webhook_id as "webhookId", endpoint_id as "endpointId", provider,
+    event_type as "eventType", event_id as "eventId", received_at as "receivedAt", outcome,
+    published_events as "publishedEvents", stream_sequence as "streamSequence"
+  `;
+}
