@@ -3,7 +3,6 @@
 
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import postgres from "postgres";
 import type { Clients } from "#dev/clients.ts";
 import { environmentOfHouse } from "#dev/environment.ts";
 import { eventually } from "#dev/eventually.ts";
@@ -11,6 +10,7 @@ import type { House } from "#dev/house.ts";
 import { openSender, type Sender, signAsStripe } from "#dev/provider.ts";
 import { openShop, placeOrder, type Shop } from "#dev/shop.ts";
 import { newStripePayment, paymentIntentSucceeded } from "#dev/stripe-events.ts";
+import { postgres } from "#mesh/database/driver.ts";
 import { percentile } from "./load.ts";
 
 const sampleCount = 200;

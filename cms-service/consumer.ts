@@ -35,39 +35,33 @@ export async function releaseOrder(tx: Tx, orderId: string): Promise<void> {
 }
 
 async function handleLedgerEvents(tx: Tx, batch: readonly Received<LedgerEvent>[]) {
-  const orderIds = new Set(batch.flatMap(orderIdOf).filter(isKey));
-  await lockKeys(tx, [...orderIds].map(orderKey));
-  const known = await readOrderIds(tx, [...orderIds]);
+  const states = batch.map(stateOf);
+  const orderIds = states.flatMap((state) => (state && isKey(state.orderId) ? state.orderId : []));
+  await lockKeys(tx, orderIds.map(orderKey));
+  const known = await readOrderIds(tx, orderIds);
 
-  const totals: Payment[] = [];
-  const verdicts = batch.map((event): Verdict => {
-    const [orderId] = orderIdOf(event);
-    if (orderId === undefined) return { kind: "handled" };
-    if (!isKey(orderId)) {
-      const detail = `order_id is no id: ${JSON.stringify(orderId.slice(0, 100))}`;
-      return { kind: "dead", reason: DeadLetterReason.REFUSED, detail };
-    }
-    if (!known.has(orderId)) return { kind: "parked", waitsFor: orderKey(orderId) };
-    totals.push(paymentOf(stateOf(event) as PaymentState));
-    return { kind: "handled" };
-  });
-  await settlePayments(tx, totals, new Date());
+  const verdicts = states.map((state) => judge(state, known));
+  const totals = states.flatMap((state) => (state && known.has(state.orderId) ? state : []));
+  await settlePayments(tx, totals.map(paymentOf), new Date());
   return { verdicts, arrived: [] };
 }
 
+/** Undefined for what is not about an order: the ledger keeps other books too. */
 function stateOf({ message }: Received<LedgerEvent>): PaymentState | undefined {
-  return message.transaction?.paymentState;
+  const state = message.transaction?.paymentState;
+  return state?.orderId ? state : undefined;
 }
 
-/** None for what is not about an order: the ledger keeps other books too. */
-function orderIdOf(event: Received<LedgerEvent>): string[] {
-  const orderId = stateOf(event)?.orderId;
-  return orderId ? [orderId] : [];
+function judge(state: PaymentState | undefined, known: ReadonlySet<string>): Verdict {
+  if (!state || known.has(state.orderId)) return { kind: "handled" };
+  if (isKey(state.orderId)) return { kind: "parked", waitsFor: orderKey(state.orderId) };
+  const detail = `order_id is no id: ${JSON.stringify(state.orderId.slice(0, 100))}`;
+  return { kind: "dead", reason: DeadLetterReason.REFUSED, detail };
 }
 
-/** What an index can hold. Ids of other systems wait like ours, where an operator sees them. */
+/** What a key can hold. Ids of other systems wait like ours, where an operator sees them. */
 function isKey(orderId: string): boolean {
-  return /^[\x21-\x7e]{1,255}$/.test(orderId);
+  return orderId.length <= 255 && !orderId.includes("\0");
 }
 
 function paymentOf(state: PaymentState): Payment {

@@ -60,14 +60,16 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   }
 
   const opened = stack.move();
+  // By name: grpc-js on Node 26 sends the host as TLS server name, which may not be an address.
+  const at = (port: number) => `https://localhost:${port}`;
   return {
     folder,
     provision: papers,
     urls: {
-      ledger: `https://127.0.0.1:${ports["ledger-service"]}`,
-      cms: `https://127.0.0.1:${ports["cms-service"]}`,
-      gatewayAdmin: `https://127.0.0.1:${ports["webhook-gateway"]}`,
-      door: `https://127.0.0.1:${ports.door}`,
+      ledger: at(ports["ledger-service"]),
+      cms: at(ports["cms-service"]),
+      gatewayAdmin: at(ports["webhook-gateway"]),
+      door: at(ports.door),
     },
     databaseUrl,
     natsUrl,

@@ -22,9 +22,9 @@ import type { Received } from "#mesh/events/event.ts";
 import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
 import type { Note, Time } from "./rules/books.ts";
 import { type Money, namesOf, type PaymentFact } from "./rules/payment-facts.ts";
-import { accountsOf, type Recorded, recordFact } from "./rules/record-fact.ts";
+import { accountsOf, chartNameOf, type Recorded, recordFact } from "./rules/record-fact.ts";
 import { isStorable, isTime } from "./storable.ts";
-import { needAccount } from "./store/load.ts";
+import { type Needs, needAccount } from "./store/load.ts";
 
 export const paymentEvents = [
   PaymentSucceededSchema,
@@ -42,7 +42,16 @@ type PaymentEvent = Received<(typeof paymentEvents)[number]>;
 export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Promise<Handled> {
   const facts = batch.map(({ message }) => ({ message, fact: factOf(message) }));
   const needs: BatchNeeds = new Map();
-  for (const { message, fact } of facts) addNeeds(needs, message.ledgerId, fact);
+  const charted = new Set<string>();
+  for (const { message, fact } of facts) {
+    const ledgerNeeds = needsOf(needs, message.ledgerId);
+    addNeeds(ledgerNeeds, fact);
+    // A batch is mostly about one provider and one currency: its accounts are named once.
+    const chartName = `${message.ledgerId} ${chartNameOf(fact)}`;
+    if (charted.has(chartName)) continue;
+    charted.add(chartName);
+    for (const account of accountsOf(fact)) needAccount(ledgerNeeds, account);
+  }
   const { decided } = await runBatch(tx, {
     needs,
     // A fact has happened, whether or not anybody prepared books for it.
@@ -64,10 +73,8 @@ export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Pr
   };
 }
 
-function addNeeds(batch: BatchNeeds, ledgerId: string, fact: PaymentFact): void {
-  const needs = needsOf(batch, ledgerId);
+function addNeeds(needs: Needs, fact: PaymentFact): void {
   for (const name of namesOf(fact)) needs.names.add(name);
-  for (const account of accountsOf(fact)) needAccount(needs, account);
   if ("paymentId" in fact && fact.kind !== "payment-failed") needs.paymentIds.add(fact.paymentId);
 }
 

@@ -10,8 +10,8 @@ import type postgres from "postgres";
 import type { Pool } from "#mesh/database/pool.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import type { Broker } from "#mesh/events/broker.ts";
-import { wrapEvent } from "#mesh/events/event.ts";
-import { publish } from "#mesh/events/publish.ts";
+import { type EncodedEvent, wrapEvent } from "#mesh/events/event.ts";
+import { publishAll } from "#mesh/events/publish-group.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { ledgerEvents } from "./journal.ts";
@@ -105,7 +105,8 @@ async function publishUntilStopped(
 /** Moves one ledger's position past what the broker has acknowledged without a gap. */
 async function publishSome(session: Session, broker: Broker, backlog: Backlog): Promise<bigint> {
   const rows = await readRows(session, backlog);
-  const results = await Promise.allSettled(rows.map((row) => publishRow(broker, backlog, row)));
+  const events = rows.map((row) => eventOf(backlog, row));
+  const results = await publishAll(broker, events, { deadlineMs: publishDeadlineMs });
   const failed = results.findIndex(({ status }) => status === "rejected");
   const acknowledged = rows[(failed === -1 ? rows.length : failed) - 1]?.sequence;
   if (acknowledged !== undefined) {
@@ -125,12 +126,11 @@ async function publishSome(session: Session, broker: Broker, backlog: Backlog): 
   return acknowledged ?? backlog.published;
 }
 
-function publishRow(broker: Broker, { ledgerId }: Backlog, row: Row) {
+function eventOf({ ledgerId }: Backlog, row: Row): EncodedEvent {
   const schema = schemaOf.get(row.subject);
   assert(schema, `the journal holds ${row.subject}, which is no event of the ledger`);
   const messageId = `${ledgerId}/${row.sequence}`;
-  const event = wrapEvent(schema, row.data, { messageId, source, time: row.time, key: ledgerId });
-  return publish(broker, event, { deadlineMs: publishDeadlineMs });
+  return wrapEvent(schema, row.data, { messageId, source, time: row.time, key: ledgerId });
 }
 
 const lockName = "ledger-service/relay";

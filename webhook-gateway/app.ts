@@ -34,6 +34,7 @@ export async function startGateway(config: Config, env: Env, log: Log): Promise<
   const endpoints = readEndpoints(config.endpointsFile, env, new Date());
   warmUp([WebhookReceivedSchema, ...paymentEventSchemas]);
   const metrics = createMetrics(service);
+  const load = createLoad(config.load);
 
   const broker = stack.use(openBroker({ ...config.broker, name: service, log, metrics }));
   const pool = openPool({ ...config.database, schema: "gateway", applicationName: service });
@@ -56,11 +57,17 @@ export async function startGateway(config: Config, env: Env, log: Log): Promise<
   stack.use(prepareStreams({ broker, log }));
   stack.use(
     prepareDatabase({ url: config.database.ownerUrl, log }, () =>
-      startDesk({ pool, broker, source: service, log, metrics }),
+      startDesk({
+        pool,
+        broker,
+        source: service,
+        log,
+        metrics,
+        doorBusy: () => load.requests > 0,
+      }),
     ),
   );
 
-  const load = createLoad(config.load);
   const receive = createReceiver({
     endpoints: () => endpoints,
     store: createPublisher({ broker, source: service, deadlineMs: config.publishTimeoutMs, log }),

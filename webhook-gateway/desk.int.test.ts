@@ -189,6 +189,7 @@ function openDesk(): AsyncDisposable {
     source: "webhook-gateway",
     log,
     metrics,
+    doorBusy: () => false,
   });
 }
 

@@ -4,6 +4,7 @@
 // under the same ids.
 
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DescMessage } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
@@ -12,7 +13,7 @@ import type { Pool, Tx } from "#mesh/database/pool.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { type Handled, startConsumer, type Verdict } from "#mesh/events/consume.ts";
 import { type EncodedEvent, encodeEvent, type Received } from "#mesh/events/event.ts";
-import { publish } from "#mesh/events/publish.ts";
+import { publishAll } from "#mesh/events/publish-group.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { normalise } from "./normalise/normalise.ts";
@@ -27,9 +28,13 @@ export type DeskOptions = {
   readonly source: string;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** True while the door has something to do: it goes first. */
+  readonly doorBusy: () => boolean;
 };
 
 const batchMax = 128;
+/** How long the desk lets the door go first, so that more webhooks share the next SQL transaction. */
+const giveWayMs = 10;
 /** Well below the time an SQL transaction may stand idle. */
 const publishDeadlineMs = 10_000;
 
@@ -55,20 +60,20 @@ type Settled = {
 };
 
 async function settle(
-  { broker, source }: DeskOptions,
+  { broker, source, doorBusy }: DeskOptions,
   count: (webhook: WebhookReceived, outcome: Outcome) => void,
   tx: Tx,
   batch: readonly Received<typeof WebhookReceivedSchema>[],
 ): Promise<Handled> {
+  if (doorBusy()) await sleep(giveWayMs);
   const settled = batch.map((received): Settled => {
     return { received, outcome: normalise(received.message) };
   });
   const events = settled.flatMap(({ received, outcome }) => {
     return encodePaymentEvents(received.message, outcome, source);
   });
-  await Promise.all(
-    events.map((event) => publish(broker, event, { deadlineMs: publishDeadlineMs })),
-  );
+  const outcomes = await publishAll(broker, events, { deadlineMs: publishDeadlineMs });
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   await insertDeliveries(tx, settled.map(deliveryOf));
   for (const { received, outcome } of settled) count(received.message, outcome);
   return { verdicts: settled.map(({ outcome }) => verdictOf(outcome)), arrived: [] };

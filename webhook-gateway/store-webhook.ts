@@ -1,11 +1,11 @@
 // Makes a webhook durable: publishes it and waits for the broker's word that it
-// is on disk. Everything the door knows about the broker is behind this function,
-// so that publishing in groups, or a spool, comes in here.
+// is on disk. Webhooks that arrive together share one sync. Everything the door
+// knows about the broker is behind this function, so that a spool comes in here.
 
 import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { encodeEvent } from "#mesh/events/event.ts";
-import { publish } from "#mesh/events/publish.ts";
+import { createGroupPublisher } from "#mesh/events/publish-group.ts";
 import type { Log } from "#mesh/process/log.ts";
 
 export type Stored =
@@ -26,6 +26,7 @@ export type PublisherOptions = {
 
 export function createPublisher(options: PublisherOptions): StoreWebhook {
   const { broker, source, deadlineMs } = options;
+  const publish = createGroupPublisher(broker, { deadlineMs });
   const report = createFaultReport(options.log);
   return async (webhook) => {
     const event = encodeEvent(WebhookReceivedSchema, webhook, {
@@ -34,7 +35,7 @@ export function createPublisher(options: PublisherOptions): StoreWebhook {
       time: new Date(),
     });
     try {
-      const { duplicate } = await publish(broker, event, { deadlineMs });
+      const { duplicate } = await publish(event);
       return { durable: true, duplicate };
     } catch (fault) {
       report(fault);

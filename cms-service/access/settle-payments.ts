@@ -73,8 +73,8 @@ const enrollmentEvents = {
 
 function enrollmentEvent(change: EnrollmentChange, now: Date): EncodedEvent[] {
   const { state, before, learnerId, courseId, orderId } = change;
-  // Neither is access, and nobody was told of an enrollment that never opened anything.
-  if (state === "none" && before === "revoked") return [];
+  // Revoked and never opened are the same to others: who had no access has lost none.
+  if (enrollmentEvents[state] === enrollmentEvents[before]) return [];
   const event = { learnerId, courseId, orderId, changeTime: timestampFromDate(now) };
   return [encodeEvent(enrollmentEvents[state], event, optionsOf(now))];
 }

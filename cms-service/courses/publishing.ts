@@ -26,7 +26,10 @@ export type PublishOutcome =
 type Publish = { readonly courseId: string; readonly etag: string; readonly now: Date };
 
 /** The course is locked by the caller. */
-export async function publishCourse(tx: Tx, { courseId, etag, now }: Publish) {
+export async function publishCourse(
+  tx: Tx,
+  { courseId, etag, now }: Publish,
+): Promise<PublishOutcome> {
   const tree = await readTree(tx, courseId, { texts: true });
   assert(tree, `course ${courseId} was locked and cannot be read`);
   const content = contentOf(tree);
@@ -37,36 +40,35 @@ export async function publishCourse(tx: Tx, { courseId, etag, now }: Publish) {
   const lessonCount = tree.modules.reduce((sum, { lessons }) => sum + lessons.length, 0);
   const draft = { version: tree.version, lessonCount, sha256: sha256.toString("hex") };
   const decision = decidePublish(draft, etag, published);
-  if (decision.kind === "refused") return decision satisfies PublishOutcome;
+  if (decision.kind === "refused") return decision;
 
   const { revision } = decision;
   const outline = outlineOf(content);
-  const publishTime = decision.kind === "unchanged" ? published?.publishTime : now;
-  assert(publishTime);
-  if (decision.kind === "published") {
-    await revisions.insertRevision(tx, {
-      courseId,
-      revision,
-      title: tree.title,
-      slug: tree.slug,
-      snapshot,
-      sha256,
-      outline: Buffer.from(toBinary(CourseRevisionSchema, outline)),
-      publishTime,
-    });
-    await revisions.insertRevisionLessons(tx, { courseId, revision }, lessonsOf(content));
-    await revisions.pointTo(tx, courseId, revision);
-    await appendEvent(
-      tx,
-      CoursePublishedSchema,
-      { courseId, revision, publishTime: timestampFromDate(now) },
-      { source: "cms-service", time: now },
-    );
+  if (decision.kind === "unchanged") {
+    assert(published);
+    return { kind: "published", outline: numbered(outline, published) };
   }
-  return {
-    kind: "published",
-    outline: { ...outline, revision, publishTime: timestampFromDate(publishTime) },
-  } satisfies PublishOutcome;
+  await revisions.insertRevision(tx, {
+    courseId,
+    revision,
+    title: tree.title,
+    slug: tree.slug,
+    snapshot,
+    sha256,
+    outline: Buffer.from(toBinary(CourseRevisionSchema, outline)),
+    publishTime: now,
+  });
+  await revisions.insertRevisionLessons(tx, { courseId, revision }, lessonsOf(content));
+  await revisions.pointTo(tx, courseId, revision);
+  const event = { courseId, revision, publishTime: timestampFromDate(now) };
+  await appendEvent(tx, CoursePublishedSchema, event, { source: "cms-service", time: now });
+  return { kind: "published", outline: numbered(outline, { revision, publishTime: now }) };
+}
+
+type Numbered = { readonly revision: number; readonly publishTime: Date };
+
+function numbered(outline: CourseRevision, { revision, publishTime }: Numbered): CourseRevision {
+  return { ...outline, revision, publishTime: timestampFromDate(publishTime) };
 }
 
 function lessonsOf({ modules }: CourseRevision) {

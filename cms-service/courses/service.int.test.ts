@@ -186,6 +186,8 @@ test.each([
   ["request_id", () => cms.courses.createCourse({ requestId: "1", slug: "a", title: "A" })],
   ["slug", () => cms.courses.createCourse({ requestId: requestId(), slug: "A b", title: "A" })],
   ["title", () => cms.courses.createCourse({ requestId: requestId(), slug: "a", title: "" })],
+  ["title", () => cms.courses.createCourse({ requestId: requestId(), slug: "a", title: "\0" })],
+  ["learner_id", () => cms.orders.listOrders({ learnerId: "\0" })],
   ["course_id", () => cms.courses.getCourse({ courseId: "crs_1" })],
   ["page_size", () => cms.courses.listCourses({ pageSize: -1 })],
   [

@@ -1,9 +1,15 @@
 // CourseService: authors' changes to a draft, each one SQL transaction that
 // locks the course, changes the tree and raises its version.
 
-import assert from "node:assert/strict";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { CourseService } from "#gen/bursar/cms/v1/course_service_pb.ts";
+import {
+  type AddLessonRequest,
+  type AddModuleRequest,
+  CourseService,
+  type CreateCourseRequest,
+  type PublishCourseRequest,
+  type UpdateLessonRequest,
+} from "#gen/bursar/cms/v1/course_service_pb.ts";
 import type { Pool, Tx } from "#mesh/database/pool.ts";
 import { inTransaction } from "#mesh/database/transaction.ts";
 import { newId } from "../requests/identifiers.ts";
@@ -16,20 +22,13 @@ import { type CourseRefusal, refuseChange } from "./rules.ts";
 import * as store from "./store.ts";
 import { courseToWire } from "./wire.ts";
 
-const { createCourse, addModule, addLesson } = CourseService.method;
+const { method } = CourseService;
 
 export function courseService(pool: Pool): ServiceImpl<typeof CourseService> {
   return {
     createCourse: (request) =>
       inTransaction(pool, (tx) =>
-        once(tx, createCourse, request, async () => {
-          const { slug, title } = request;
-          const courseId = newId("crs");
-          if (!(await store.insertCourse(tx, { courseId, slug, title }))) {
-            throw refused("SLUG_TAKEN", `another course is called ${slug}`, { resource: slug });
-          }
-          return { course: await outline(tx, courseId) };
-        }),
+        once(tx, method.createCourse, request, () => createCourse(tx, request)),
       ),
 
     async getCourse({ courseId }) {
@@ -48,53 +47,72 @@ export function courseService(pool: Pool): ServiceImpl<typeof CourseService> {
 
     addModule: (request) =>
       inTransaction(pool, (tx) =>
-        once(tx, addModule, request, async () => {
-          const { courseId, title } = request;
-          if (!(await store.lockCourse(tx, courseId))) throw notFound("COURSE_NOT_FOUND", courseId);
-          const module = { moduleId: newId("mod"), title };
-          const rank = rankAfter(await store.readLastModuleRank(tx, courseId));
-          await store.insertModule(tx, courseId, rank, module);
-          await store.raiseVersion(tx, courseId);
-          return { module, course: await outline(tx, courseId) };
-        }),
+        once(tx, method.addModule, request, () => addModule(tx, request)),
       ),
 
     addLesson: (request) =>
       inTransaction(pool, (tx) =>
-        once(tx, addLesson, request, async () => {
-          const { moduleId, title, bodyMarkdown, freePreview } = request;
-          const courseId = await store.findCourseOfModule(tx, moduleId);
-          if (courseId === undefined) throw notFound("MODULE_NOT_FOUND", moduleId);
-          await store.lockCourse(tx, courseId);
-          const lesson = { lessonId: newId("les"), title, bodyMarkdown, freePreview };
-          const rank = rankAfter(await store.readLastLessonRank(tx, moduleId));
-          await store.insertLesson(tx, { courseId, moduleId, rank }, lesson);
-          await store.raiseVersion(tx, courseId);
-          return { lesson, course: await outline(tx, courseId) };
-        }),
+        once(tx, method.addLesson, request, () => addLesson(tx, request)),
       ),
 
-    updateLesson: ({ lessonId, etag, title, bodyMarkdown, freePreview }) =>
-      inTransaction(pool, async (tx) => {
-        const courseId = await store.findCourseOfLesson(tx, lessonId);
-        if (courseId === undefined) throw notFound("LESSON_NOT_FOUND", lessonId);
-        const version = await store.lockCourse(tx, courseId);
-        assert(version, `lesson ${lessonId} has no course`);
-        const refusal = refuseChange(version, etag);
-        if (refusal) throw courseRefused(courseId, refusal);
-        await store.updateLesson(tx, { lessonId, title, bodyMarkdown, freePreview });
-        await store.raiseVersion(tx, courseId);
-        return { course: await outline(tx, courseId) };
-      }),
+    updateLesson: (request) => inTransaction(pool, (tx) => updateLesson(tx, request)),
 
-    publishCourse: ({ courseId, etag }) =>
-      inTransaction(pool, async (tx) => {
-        if (!(await store.lockCourse(tx, courseId))) throw notFound("COURSE_NOT_FOUND", courseId);
-        const publication = await publishCourse(tx, { courseId, etag, now: new Date() });
-        if (publication.kind === "refused") throw courseRefused(courseId, publication.refusal);
-        return { course: await outline(tx, courseId), revision: publication.outline };
-      }),
+    publishCourse: (request) => inTransaction(pool, (tx) => publish(tx, request)),
   };
+}
+
+async function createCourse(tx: Tx, { slug, title }: CreateCourseRequest) {
+  const courseId = newId("crs");
+  if (!(await store.insertCourse(tx, { courseId, slug, title }))) {
+    throw refused("SLUG_TAKEN", `another course is called ${slug}`, { resource: slug });
+  }
+  return { course: await outline(tx, courseId) };
+}
+
+async function addModule(tx: Tx, { courseId, title }: AddModuleRequest) {
+  await lockCourse(tx, courseId);
+  const module = { moduleId: newId("mod"), title };
+  const rank = rankAfter(await store.readLastModuleRank(tx, courseId));
+  await store.insertModule(tx, courseId, rank, module);
+  await store.raiseVersion(tx, courseId);
+  return { module, course: await outline(tx, courseId) };
+}
+
+async function addLesson(tx: Tx, request: AddLessonRequest) {
+  const { moduleId, title, bodyMarkdown, freePreview } = request;
+  const courseId = await store.findCourseOfModule(tx, moduleId);
+  if (courseId === undefined) throw notFound("MODULE_NOT_FOUND", moduleId);
+  await lockCourse(tx, courseId);
+  const lesson = { lessonId: newId("les"), title, bodyMarkdown, freePreview };
+  const rank = rankAfter(await store.readLastLessonRank(tx, moduleId));
+  await store.insertLesson(tx, { courseId, moduleId, rank }, lesson);
+  await store.raiseVersion(tx, courseId);
+  return { lesson, course: await outline(tx, courseId) };
+}
+
+async function updateLesson(tx: Tx, request: UpdateLessonRequest) {
+  const { lessonId, etag, title, bodyMarkdown, freePreview } = request;
+  const courseId = await store.findCourseOfLesson(tx, lessonId);
+  if (courseId === undefined) throw notFound("LESSON_NOT_FOUND", lessonId);
+  const refusal = refuseChange(await lockCourse(tx, courseId), etag);
+  if (refusal) throw courseRefused(courseId, refusal);
+  await store.updateLesson(tx, { lessonId, title, bodyMarkdown, freePreview });
+  await store.raiseVersion(tx, courseId);
+  return { course: await outline(tx, courseId) };
+}
+
+async function publish(tx: Tx, { courseId, etag }: PublishCourseRequest) {
+  await lockCourse(tx, courseId);
+  const outcome = await publishCourse(tx, { courseId, etag, now: new Date() });
+  if (outcome.kind === "refused") throw courseRefused(courseId, outcome.refusal);
+  return { course: await outline(tx, courseId), revision: outcome.outline };
+}
+
+/** Gives its version. Every change of a tree waits here for the one before. */
+async function lockCourse(tx: Tx, courseId: string): Promise<bigint> {
+  const version = await store.lockCourse(tx, courseId);
+  if (version === undefined) throw notFound("COURSE_NOT_FOUND", courseId);
+  return version;
 }
 
 async function outline(tx: Tx, courseId: string) {

@@ -5,7 +5,7 @@ create table course (
   course_id text collate "C" primary key check (course_id ~ '^crs_[0-9a-z]{26}$'),
   slug text collate "C" not null unique,
   title text not null,
-  -- Version of the whole tree: every change of a module or lesson raises it. The etag is made of it.
+  -- Version of the whole tree: every change of a module or lesson raises it. The etag is it.
   version bigint not null default 1 check (version > 0),
   published_revision int,
   create_time timestamptz not null default now(),

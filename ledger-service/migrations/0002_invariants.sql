@@ -150,51 +150,40 @@ as $$
 declare
   broken record;
 begin
-  select fresh.sequence, count(account.account_id) as known into broken
-  from fresh left join account using (account_id)
-  group by account.ledger_id, fresh.sequence, account.asset_code
-  having sum(fresh.amount_minor) <> 0 or count(account.account_id) <> count(*)
+  with legs as materialized (
+    select account.ledger_id, fresh.sequence, account.asset_code,
+      sum(fresh.amount_minor) as difference, count(*) as legs
+    from fresh left join account using (account_id)
+    group by account.ledger_id, fresh.sequence, account.asset_code
+  ), written as materialized (
+    select ledger_id, sequence, bool_and(difference = 0) as balanced, sum(legs) as legs
+    from legs group by ledger_id, sequence
+  )
+  select problem.sequence, problem.text into broken
+  from (
+    select sequence, 'has an entry on no account' as text from written where ledger_id is null
+    union all
+    select sequence, 'is not balanced' from written where not balanced
+    union all
+    select written.sequence, 'does not have the legs it says'
+    from written
+    left join transaction
+      on transaction.ledger_id = written.ledger_id and transaction.sequence = written.sequence
+    where transaction.legs is distinct from written.legs
+    union all
+    select first.sequence, 'was written before, its entries are complete'
+    from (select ledger_id, min(sequence) as sequence from written group by ledger_id) first
+    left join ledger on ledger.id = first.ledger_id
+    left join batch on batch.ledger_id = first.ledger_id
+      and batch.last_sequence = ledger.head_sequence
+    where batch.first_sequence is null
+      or first.sequence < batch.first_sequence
+      or batch.written_by <> pg_current_xact_id()
+  ) problem
   limit 1;
   if found then
-    if broken.known = 0 then
-      raise exception 'transaction % has an entry on no account', broken.sequence
-        using errcode = 'check_violation';
-    end if;
-    raise exception 'transaction % is not balanced', broken.sequence
+    raise exception 'transaction % %', broken.sequence, broken.text
       using errcode = 'check_violation';
-  end if;
-
-  select written.ledger_id, written.sequence into broken
-  from (
-    select account.ledger_id, fresh.sequence, count(*) as legs
-    from fresh join account using (account_id)
-    group by account.ledger_id, fresh.sequence
-  ) written
-  left join transaction
-    on transaction.ledger_id = written.ledger_id and transaction.sequence = written.sequence
-  where transaction.legs is distinct from written.legs
-  limit 1;
-  if found then
-    raise exception 'transaction % of ledger % does not have the legs it says',
-      broken.sequence, broken.ledger_id using errcode = 'check_violation';
-  end if;
-
-  select written.ledger_id, written.sequence into broken
-  from (
-    select account.ledger_id, min(fresh.sequence) as sequence
-    from fresh join account using (account_id)
-    group by account.ledger_id
-  ) written
-  left join ledger on ledger.id = written.ledger_id
-  left join batch on batch.ledger_id = written.ledger_id
-    and batch.last_sequence = ledger.head_sequence
-  where batch.first_sequence is null
-    or written.sequence < batch.first_sequence
-    or batch.written_by <> pg_current_xact_id()
-  limit 1;
-  if found then
-    raise exception 'transaction % of ledger % was written before, its entries are complete',
-      broken.sequence, broken.ledger_id using errcode = 'check_violation';
   end if;
 
   select numbered.account_id, numbered.version into broken

@@ -6,10 +6,9 @@ const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf("currency
 
 /** Currencies whose minor unit is not a hundredth. */
 const scales = new Map<string, number>();
-for (const code of "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(" "))
+for (const code of "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(" "))
   scales.set(code, 0);
 for (const code of "BHD IQD JOD KWD LYD OMR TND".split(" ")) scales.set(code, 3);
-for (const code of "CLF UYW".split(" ")) scales.set(code, 4);
 
 /** Digits after the decimal point; undefined when ISO 4217 has no such currency. */
 export function currencyScale(currencyCode: string): number | undefined {

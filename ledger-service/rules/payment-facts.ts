@@ -161,6 +161,9 @@ export const payoutKey = (payoutId: string, outcome: "paid" | "failed") =>
 
 /** A provider's own id may contain a slash; escaped, it cannot run into what follows it. */
 function exact(scopedId: string): string {
-  const [provider, account, ...rest] = scopedId.split("/");
-  return `${provider}/${account}/${rest.join("/").replaceAll("%", "%25").replaceAll("/", "%2F")}`;
+  const account = scopedId.indexOf("/") + 1;
+  const own = scopedId.indexOf("/", account) + 1;
+  if (!scopedId.includes("%") && !scopedId.includes("/", own)) return scopedId;
+  const escaped = scopedId.slice(own).replaceAll("%", "%25").replaceAll("/", "%2F");
+  return scopedId.slice(0, own) + escaped;
 }

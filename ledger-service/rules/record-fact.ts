@@ -54,15 +54,20 @@ export function recordFact(books: Books, fact: PaymentFact, about: Circumstances
   }
 }
 
+/** Facts with the same answer may post to the same accounts. */
+export function chartNameOf(fact: PaymentFact): string {
+  if (fact.kind === "payment-failed") return "";
+  const provider = providerOf("paymentId" in fact ? fact.paymentId : fact.payoutId);
+  return `${provider} ${moneyOf(fact)[0]?.currencyCode}`;
+}
+
 /** Accounts that the fact may post to. */
 export function accountsOf(fact: PaymentFact): AccountKey[] {
-  if (fact.kind === "payment-failed") return [];
-  const [money] = moneyOf(fact);
-  if (!money) return [];
-  const provider = providerOf("paymentId" in fact ? fact.paymentId : fact.payoutId);
+  const [provider = "", assetCode] = chartNameOf(fact).split(" ");
+  if (!assetCode) return [];
   return Object.values(chart).map((code) => {
     const accountCode = typeof code === "string" ? code : code(provider);
-    return { accountCode, assetCode: money.currencyCode };
+    return { accountCode, assetCode };
   });
 }
 

@@ -160,24 +160,16 @@ export function facts(tx: Tx, rows: readonly OfLedger<ReportedFact>[]) {
   `;
 }
 
-export function payments(tx: Tx, rows: readonly OfLedger<Payment>[]) {
+/** Those that begin here. An upsert would look twice for what cannot be there. */
+export function newPayments(tx: Tx, rows: readonly OfLedger<Payment>[]) {
   return tx`
-    insert into payment (ledger_id, payment_id, order_id, currency_code, paid_minor,
-      refunds_named_minor, refunds_stated_minor, refunds_failed_minor, disputed_minor,
-      lost_minor, first_sequence, sequence)
-    select * from unnest(
-      ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
-      ${texts(rows.map((row) => row.paymentId))}::text[],
-      ${texts(rows.map((row) => row.orderId))}::text[],
-      ${texts(rows.map((row) => row.currencyCode))}::text[],
-      ${bigints(rows.map((row) => row.paidMinor))}::bigint[],
-      ${bigints(rows.map((row) => row.refundsNamedMinor))}::bigint[],
-      ${bigints(rows.map((row) => row.refundsStatedMinor))}::bigint[],
-      ${bigints(rows.map((row) => row.refundsFailedMinor))}::bigint[],
-      ${bigints(rows.map((row) => row.disputedMinor))}::bigint[],
-      ${bigints(rows.map((row) => row.lostMinor))}::bigint[],
-      ${bigints(rows.map((row) => row.firstSequence))}::bigint[],
-      ${bigints(rows.map((row) => row.sequence))}::bigint[])
+    insert into payment (${paymentColumns(tx)}) select * from ${paymentRows(tx, rows)}
+  `;
+}
+
+export function changedPayments(tx: Tx, rows: readonly OfLedger<Payment>[]) {
+  return tx`
+    insert into payment (${paymentColumns(tx)}) select * from ${paymentRows(tx, rows)}
     on conflict (ledger_id, payment_id) do update set
       refunds_named_minor = excluded.refunds_named_minor,
       refunds_stated_minor = excluded.refunds_stated_minor,
@@ -185,4 +177,25 @@ export function payments(tx: Tx, rows: readonly OfLedger<Payment>[]) {
       disputed_minor = excluded.disputed_minor, lost_minor = excluded.lost_minor,
       sequence = excluded.sequence
   `;
+}
+
+function paymentColumns(tx: Tx) {
+  return tx`ledger_id, payment_id, order_id, currency_code, paid_minor, refunds_named_minor,
+    refunds_stated_minor, refunds_failed_minor, disputed_minor, lost_minor, first_sequence, sequence`;
+}
+
+function paymentRows(tx: Tx, rows: readonly OfLedger<Payment>[]) {
+  return tx`unnest(
+    ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
+    ${texts(rows.map((row) => row.paymentId))}::text[],
+    ${texts(rows.map((row) => row.orderId))}::text[],
+    ${texts(rows.map((row) => row.currencyCode))}::text[],
+    ${bigints(rows.map((row) => row.paidMinor))}::bigint[],
+    ${bigints(rows.map((row) => row.refundsNamedMinor))}::bigint[],
+    ${bigints(rows.map((row) => row.refundsStatedMinor))}::bigint[],
+    ${bigints(rows.map((row) => row.refundsFailedMinor))}::bigint[],
+    ${bigints(rows.map((row) => row.disputedMinor))}::bigint[],
+    ${bigints(rows.map((row) => row.lostMinor))}::bigint[],
+    ${bigints(rows.map((row) => row.firstSequence))}::bigint[],
+    ${bigints(rows.map((row) => row.sequence))}::bigint[])`;
 }

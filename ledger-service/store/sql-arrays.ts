@@ -26,16 +26,28 @@ export function times(values: Iterable<Time>): string {
 /** Postgres keeps microseconds; the journal keeps what was said. */
 export function timeText({ seconds, nanos }: Time): string {
   const micros = String(Math.trunc(nanos / 1_000)).padStart(6, "0");
-  return `${new Date(Number(seconds) * 1_000).toISOString().slice(0, -4)}${micros}Z`;
+  return `${secondText(seconds)}${micros}Z`;
+}
+
+/** The rows of a batch share their seconds. */
+const latest = { seconds: 0n, text: "1970-01-01T00:00:00." };
+
+function secondText(seconds: bigint): string {
+  if (latest.seconds !== seconds) {
+    latest.text = new Date(Number(seconds) * 1_000).toISOString().slice(0, -4);
+    latest.seconds = seconds;
+  }
+  return latest.text;
 }
 
 export function timeOfMicros(micros: bigint): Time {
-  const seconds = micros / 1_000_000n;
-  return { seconds, nanos: Number(micros - seconds * 1_000_000n) * 1_000 };
+  // Before 1970 too, the part behind the second counts forwards.
+  const within = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  return { seconds: (micros - within) / 1_000_000n, nanos: Number(within) * 1_000 };
 }
 
 function quoted(text: string): string {
-  return `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
+  return /["\\]/.test(text) ? `"${text.replaceAll(/["\\]/g, "\\$&")}"` : `"${text}"`;
 }
 
 function hex(value: Uint8Array): string {

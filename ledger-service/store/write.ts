@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { Tx } from "#mesh/database/pool.ts";
 import { encodeFact, hashBatch, type JournalRow } from "../journal.ts";
-import type { Account, Payment } from "../rules/books.ts";
+import type { Account } from "../rules/books.ts";
 import * as insert from "./insert.ts";
 import type { LoadedBooks } from "./load.ts";
 import { bigints, texts, times } from "./sql-arrays.ts";
@@ -53,25 +53,23 @@ async function insertAll(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
   const journal = batches.flatMap(({ ledgerId, rows }) =>
     rows.map((row) => ({ ledgerId, ...row })),
   );
+  const assets = gather(all, ({ written }) => written.assets);
+  const keys = gather(all, ({ written }) => written.keys);
+  const facts = gather(all, ({ written }) => written.reported);
+  const payments = all.flatMap(paymentsOf);
+  const begun = payments.filter((row) => row.firstSequence > row.headSequence);
+  const changed = payments.filter((row) => row.firstSequence <= row.headSequence);
   await tx`
     with written_journal as (${insert.journal(tx, journal)}),
     written_batches as (${insert.batches(tx, batches)}),
-    written_assets as (${insert.assets(
-      tx,
-      gather(all, ({ written }) => written.assets),
-    )}),
+    written_assets as (${insert.assets(tx, assets)}),
     written_states as (${insert.states(tx, all.flatMap(statesOf))}),
     written_transactions as (${insert.transactions(tx, all.flatMap(transactionsOf))}),
     written_entries as (${insert.entries(tx, all.flatMap(entriesOf))}),
-    written_keys as (${insert.keys(
-      tx,
-      gather(all, ({ written }) => written.keys),
-    )}),
-    written_facts as (${insert.facts(
-      tx,
-      gather(all, ({ written }) => written.reported),
-    )}),
-    written_payments as (${insert.payments(tx, all.flatMap(paymentsOf))})
+    written_keys as (${insert.keys(tx, keys)}),
+    written_facts as (${insert.facts(tx, facts)}),
+    new_payments as (${insert.newPayments(tx, begun)}),
+    changed_payments as (${insert.changedPayments(tx, changed)})
     ${insert.heads(tx, batches)}
   `;
 }
@@ -130,11 +128,11 @@ function transactionsOf({ head, books }: LoadedBooks) {
   return posted.map(({ transaction }) => ({ ...transaction, ledgerId: head.id, recordedTime }));
 }
 
-function paymentsOf({ head, books }: LoadedBooks): insert.OfLedger<Payment>[] {
+function paymentsOf({ head, books }: LoadedBooks) {
   return Array.from(books.written.payments, (paymentId) => {
     const payment = books.payments.get(paymentId);
     assert(payment);
-    return { ...payment, ledgerId: head.id };
+    return { ...payment, ledgerId: head.id, headSequence: head.sequence };
   });
 }
 

@@ -28,6 +28,8 @@ export type Broker = {
   readonly connection: NatsConnection;
   js(): JetStreamClient;
   jsm(): Promise<JetStreamManager>;
+  /** Calls back when the connection is lost; call what it returns to be told no more. */
+  onDisconnect(lost: () => void): () => void;
   /** True once connected, false when that takes longer. */
   waitUntilConnected(timeoutMs: number): Promise<boolean>;
   readonly streamBytesMax: number;
@@ -46,7 +48,13 @@ const flushMsMax = 2_000;
 export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
   const { log, metrics } = options;
   const closing = new AbortController();
-  const state: State = { connection: undefined, js: undefined, connected: false, waiters: [] };
+  const state: State = {
+    connection: undefined,
+    js: undefined,
+    connected: false,
+    waiters: [],
+    losers: new Set(),
+  };
   const gauge = metrics.gauge({
     name: "bursar_broker_connected",
     help: "1 while the connection to the broker stands",
@@ -59,7 +67,10 @@ export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
   const setConnected = (connected: boolean) => {
     state.connected = connected;
     gauge.set(connected ? 1 : 0);
-    if (!connected) return;
+    if (!connected) {
+      for (const lost of [...state.losers]) lost();
+      return;
+    }
     reconnects.inc();
     for (const wake of state.waiters.splice(0)) wake(true);
   };
@@ -75,6 +86,10 @@ export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
     },
     js: () => present(state.js),
     jsm: () => jetstreamManager(present(state.connection), managerOptions),
+    onDisconnect(lost) {
+      state.losers.add(lost);
+      return () => state.losers.delete(lost);
+    },
     waitUntilConnected: (timeoutMs) => waitUntilConnected(state, timeoutMs),
     streamBytesMax: options.streamBytesMax ?? streamBytesMaxDefault,
     async [Symbol.asyncDispose]() {
@@ -96,6 +111,7 @@ type State = {
   js: JetStreamClient | undefined;
   connected: boolean;
   readonly waiters: ((connected: boolean) => void)[];
+  readonly losers: Set<() => void>;
 };
 
 function present<T>(value: T | undefined): T {

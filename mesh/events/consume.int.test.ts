@@ -1,29 +1,15 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { headers } from "@nats-io/transport-node";
 import { expect, test, vi } from "vitest";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
-import {
-  PaymentRefundedSchema,
-  PaymentSucceededSchema,
-} from "#gen/bursar/payments/v1/events_pb.ts";
+import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { postgres } from "../database/driver.ts";
-import type { Tx } from "../database/pool.ts";
-import { inTransaction } from "../database/transaction.ts";
-import { createMetrics } from "../process/metrics.ts";
-import { openTestBroker, silentLog, type TestBroker } from "../testing/broker.ts";
-import { openTestDatabase, type TestDatabase } from "../testing/database.ts";
+import { consumer, openConsumerWorld, type Payments, record } from "../testing/consumer-world.ts";
 import { encodedPayment, encodedRefund } from "../testing/payments.ts";
-import { type HandleBatch, startConsumer, type Verdict } from "./consume.ts";
-import type { EncodedEvent, Received } from "./event.ts";
-import { lockKeys, releaseParked } from "./parking.ts";
-import { publish } from "./publish.ts";
-
-const events = [PaymentSucceededSchema, PaymentRefundedSchema] as const;
-type Payments = (typeof events)[number];
+import type { HandleBatch } from "./consume.ts";
 
 test("every event is handled once, however often it is published", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   const published = Array.from({ length: 300 }, (_, n) => encodedPayment(`pi_${n}`));
   await world.publish(...published);
   // Under another id on the broker, so that only the inbox can tell; under the same in our header.
@@ -32,15 +18,15 @@ test("every event is handled once, however often it is published", async () => {
   await using _consumer = world.start({ batchMax: 64 });
 
   await world.expectEffects(published.map(({ messageId }) => messageId));
-  expect(await world.pending()).toBe(0);
-  expect(await world.database.pool`select from dead_letter`).toHaveLength(0);
+  await vi.waitFor(async () => expect(await world.pending()).toBe(0), 10_000);
+  expect(await world.deadLetters()).toEqual([]);
   await vi.waitFor(async () => {
     expect(await world.metrics.render()).toMatch(/outcome="duplicate".* 600$/m);
   });
 });
 
 test("the same id with other bytes goes to the dead letters and the first stays", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   await world.publishRaw(encodedPayment("pi_1"));
   await using _consumer = world.start();
   await world.expectEffects(["payment/pi_1"]);
@@ -63,7 +49,7 @@ test("the same id with other bytes goes to the dead letters and the first stays"
 });
 
 test("two messages of one id inside one batch are one event and one conflict", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   const other = encodedPayment("pi_1", { amount: { amountMinor: 1n, currencyCode: "USD" } });
   await world.publishRaw(encodedPayment("pi_1"), encodedPayment("pi_1"), other, other);
 
@@ -71,11 +57,13 @@ test("two messages of one id inside one batch are one event and one conflict", a
 
   await world.expectEffects(["payment/pi_1"]);
   await vi.waitFor(async () => expect(await world.pending()).toBe(0));
-  expect(await world.deadLetters()).toMatchObject([{ reason: DeadLetterReason.CONFLICT }]);
+  await vi.waitFor(async () => {
+    expect(await world.deadLetters()).toMatchObject([{ reason: DeadLetterReason.CONFLICT }]);
+  });
 });
 
 test("a message without meaning is given up with its bytes and headers, once", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   const broken = { ...encodedPayment("pi_1"), data: Uint8Array.of(0xff, 0, 0xff) };
   const invalid = { ...encodedPayment("pi_2"), data: new Uint8Array() };
   await world.publishRaw(broken, broken, invalid, encodedPayment("pi_3"));
@@ -83,6 +71,7 @@ test("a message without meaning is given up with its bytes and headers, once", a
   await using _consumer = world.start();
 
   await world.expectEffects(["payment/pi_3"]);
+  await vi.waitFor(async () => expect(await world.deadLetters()).toHaveLength(2));
   const letters = await world.deadLetters();
   expect(letters).toMatchObject([
     {
@@ -101,7 +90,7 @@ test("a message without meaning is given up with its bytes and headers, once", a
 });
 
 test("a message that the database rejects does not harm its neighbours", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   const names = Array.from({ length: 100 }, (_, n) => `pi_${n}`);
   await world.publish(...names.map((name) => encodedPayment(name)));
   const handle: HandleBatch<Payments> = async (tx, batch) => {
@@ -127,7 +116,7 @@ test("a message that the database rejects does not harm its neighbours", async (
 });
 
 test("a handler that trips over an assertion gives up that message only", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   await world.publish(encodedPayment("pi_1"), encodedPayment("pi_2"));
   const handle: HandleBatch<Payments> = async (tx, batch) => {
     for (const { messageId } of batch) assert(messageId !== "payment/pi_1", "this cannot be");
@@ -137,87 +126,15 @@ test("a handler that trips over an assertion gives up that message only", async 
   await using _consumer = world.start({ handle });
 
   await world.expectEffects(["payment/pi_2"]);
-  expect(await world.deadLetters()).toMatchObject([
-    { message_id: "payment/pi_1", detail: expect.stringContaining("this cannot be") },
-  ]);
-});
-
-test("an event parks until its predecessor arrives, in the same SQL transaction", async () => {
-  await using world = await openWorld();
-  await using _consumer = world.start({ handle: refundsWait });
-  await world.publish(encodedRefund("pi_1", "re_1"), encodedRefund("pi_1", "re_2"));
-  await vi.waitFor(async () => expect(await world.parked()).toHaveLength(2));
-  expect(await world.effects()).toEqual([]);
-  expect(await world.parked()).toMatchObject([
-    {
-      message_id: "refund/re_1",
-      waits_for: "payment/stripe/acct_demo/pi_1",
-      stream: "PAYMENTS",
-      stream_sequence: 1n,
-      data: Buffer.from(encodedRefund("pi_1", "re_1").data),
-    },
-    { message_id: "refund/re_2" },
-  ]);
-
-  await world.publish(encodedPayment("pi_1"));
-
-  await world.expectEffects(["payment/pi_1", "refund/re_1", "refund/re_2"]);
-  expect(await world.parked()).toEqual([]);
-});
-
-test("every order of a payment and its refunds ends in the same effects", async () => {
-  await using world = await openWorld();
-  await using _consumer = world.start({ handle: refundsWait });
-  const orders = [
-    [0, 1, 2],
-    [0, 2, 1],
-    [1, 0, 2],
-    [1, 2, 0],
-    [2, 0, 1],
-    [2, 1, 0],
-  ];
-  const expected = orders.flatMap((order) => {
-    const name = `pi_${order.join("")}`;
-    return [`payment/${name}`, `refund/a${name}`, `refund/b${name}`];
+  await vi.waitFor(async () => {
+    expect(await world.deadLetters()).toMatchObject([
+      { message_id: "payment/pi_1", detail: expect.stringContaining("this cannot be") },
+    ]);
   });
-  for (const order of orders) {
-    const name = `pi_${order.join("")}`;
-    const story = [
-      encodedPayment(name),
-      encodedRefund(name, `a${name}`),
-      encodedRefund(name, `b${name}`),
-    ];
-    for (const index of order) await world.publish(story[index]!);
-  }
-
-  await world.expectEffects(expected);
-  expect(await world.parked()).toEqual([]);
-});
-
-test("an RPC that creates the predecessor releases who waits, or neither happens", async () => {
-  await using world = await openWorld();
-  await using _consumer = world.start({ handle: refundsWait });
-  await world.publish(encodedRefund("pi_1", "re_1"));
-  await vi.waitFor(async () => expect(await world.parked()).toHaveLength(1));
-
-  const key = "payment/stripe/acct_demo/pi_1";
-  const createPayment = (fail: boolean) =>
-    inTransaction(world.database.pool, async (tx) => {
-      await lockKeys(tx, [key]);
-      await tx`insert into effect (message_id, about) values ('rpc', ${key})`;
-      await releaseParked(tx, { consumer, events, arrived: [key], handle: refundsWait });
-      if (fail) throw new Error("the caller changed its mind");
-    });
-  await expect(createPayment(true)).rejects.toThrow("changed its mind");
-  expect(await world.parked()).toHaveLength(1);
-  await createPayment(false);
-
-  await world.expectEffects(["refund/re_1", "rpc"]);
-  expect(await world.parked()).toEqual([]);
 });
 
 test("sessions of the database that end at odd moments double and lose nothing", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   const published = Array.from({ length: 600 }, (_, n) => encodedPayment(`pi_${n}`));
   await world.publish(...published);
   const killer = postgres(world.database.superUrl, { max: 1, onnotice: () => {} });
@@ -243,8 +160,37 @@ test("sessions of the database that end at odd moments double and lose nothing",
   await killer.end();
 });
 
+test("two processes that share a consumer handle every event once between them", async () => {
+  await using world = await openConsumerWorld();
+  const published = Array.from({ length: 500 }, (_, n) => encodedPayment(`pi_${n}`));
+  await using _one = world.start({ batchMax: 7 });
+  await using _other = world.start({ batchMax: 11 });
+
+  await world.publish(...published);
+
+  await world.expectEffects(published.map(({ messageId }) => messageId));
+});
+
+test("a second copy that arrives while the first is handled waits and is a duplicate", async () => {
+  await using world = await openConsumerWorld();
+  await using _one = world.start({
+    batchMax: 1,
+    handle: async (tx, batch) => {
+      const handled = await record(tx, batch);
+      await sleep(300);
+      return handled;
+    },
+  });
+  await using _other = world.start({ batchMax: 1, consumer: "mesh-PAYMENTS" });
+  await world.publishRaw(encodedPayment("pi_1"), encodedPayment("pi_1"), encodedPayment("pi_1"));
+
+  await vi.waitFor(async () => expect(await world.pending()).toBe(0), 10_000);
+  expect(await world.effects()).toEqual(["payment/pi_1"]);
+  expect(await world.deadLetters()).toEqual([]);
+});
+
 test("a consumer that is deleted while it runs is made again", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   await using _consumer = world.start();
   await world.publish(encodedPayment("pi_1"));
   await world.expectEffects(["payment/pi_1"]);
@@ -256,7 +202,7 @@ test("a consumer that is deleted while it runs is made again", async () => {
 });
 
 test("a stream that is wiped while it is consumed is made again and consumed on", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   await using _consumer = world.start();
   await world.publish(encodedPayment("pi_1"));
   await world.expectEffects(["payment/pi_1"]);
@@ -268,7 +214,7 @@ test("a stream that is wiped while it is consumed is made again and consumed on"
 });
 
 test("a consumer that learns a new event reads what was published before", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   await world.publish(encodedRefund("pi_1", "re_1"), encodedPayment("pi_1"));
   {
     await using _old = world.start({ events: [PaymentSucceededSchema] });
@@ -281,7 +227,7 @@ test("a consumer that learns a new event reads what was published before", async
 });
 
 test("disposing finishes the batch in hand and gives the rest back at once", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   const published = Array.from({ length: 30 }, (_, n) => encodedPayment(`pi_${n}`));
   await world.publish(...published);
   const entered = Promise.withResolvers<void>();
@@ -306,7 +252,7 @@ test("disposing finishes the batch in hand and gives the rest back at once", asy
 });
 
 test("while the database is away the consumer pauses, and then goes on", async () => {
-  await using world = await openWorld();
+  await using world = await openConsumerWorld();
   await world.publish(encodedPayment("pi_1"));
   let away = true;
   let runs = 0;
@@ -324,107 +270,3 @@ test("while the database is away the consumer pauses, and then goes on", async (
 
   await world.expectEffects(["payment/pi_1"]);
 });
-
-const consumer = "mesh-PAYMENTS";
-
-/** Writes a row an event, without a key that could hide a repetition. */
-async function record(tx: Tx, batch: readonly Received<Payments>[]) {
-  for (const { messageId, message } of batch) {
-    const about = `payment/${message.paymentId}`;
-    await tx`insert into effect (message_id, about) values (${messageId}, ${about})`;
-  }
-  return { verdicts: batch.map(() => ({ kind: "handled" }) as const), arrived: [] };
-}
-
-/** A refund waits for its payment. */
-const refundsWait: HandleBatch<Payments> = async (tx, batch) => {
-  const keyOf = ({ message }: Received<Payments>) => `payment/${message.paymentId}`;
-  const isPayment = ({ message }: Received<Payments>) =>
-    message.$typeName === "bursar.payments.v1.PaymentSucceeded";
-  await lockKeys(tx, batch.map(keyOf));
-  const payments = batch.filter(isPayment);
-  await record(tx, payments);
-  const rows = await tx<{ about: string }[]>`select about from effect`;
-  const known = new Set(rows.map(({ about }) => about));
-  await record(
-    tx,
-    batch.filter((event) => !isPayment(event) && known.has(keyOf(event))),
-  );
-  const verdicts = batch.map((event): Verdict => {
-    if (known.has(keyOf(event))) return { kind: "handled" };
-    return { kind: "parked", waitsFor: keyOf(event) };
-  });
-  return { verdicts, arrived: payments.map(keyOf) };
-};
-
-type World = Awaited<ReturnType<typeof openWorld>>;
-
-async function openWorld() {
-  await using stack = new AsyncDisposableStack();
-  const test: TestBroker = stack.use(await openTestBroker());
-  const migrations = new URL("./migrations/", import.meta.url);
-  const database: TestDatabase = stack.use(await openTestDatabase({ schema: "mesh", migrations }));
-  const owner = postgres(database.ownerUrl, { max: 1 });
-  await owner`create table mesh.effect (message_id text not null, about text not null)`;
-  await owner.end();
-  const { pool } = database;
-  const { broker } = test;
-  const metrics = createMetrics("test");
-  const log = silentLog();
-  const effects = async () => {
-    const rows = await pool<{ message_id: string }[]>`
-      select message_id from effect order by message_id
-    `;
-    return rows.map(({ message_id }) => message_id);
-  };
-  const opened = stack.move();
-  return {
-    broker,
-    database,
-    metrics,
-    effects,
-    start: (over: Partial<Parameters<typeof startConsumer<readonly Payments[]>>[0]> = {}) =>
-      startConsumer<readonly Payments[]>({
-        ...{ consumer, stream: "PAYMENTS", events, batchMax: 100 },
-        ...{ pool, broker, log, metrics, handle: record },
-        ...over,
-      }),
-    publish: (...list: EncodedEvent[]) =>
-      Promise.all(list.map((event) => publish(broker, event, { deadlineMs: 10_000 }))),
-    /** Past the broker's own recognition of repeated ids. */
-    async publishRaw(...list: EncodedEvent[]) {
-      await publish(
-        broker,
-        { ...encodedPayment("warm"), messageId: "warm" },
-        { deadlineMs: 9_000 },
-      );
-      const manager = await broker.jsm();
-      await manager.streams.update("PAYMENTS", { duplicate_window: 100_000_000 });
-      for (const event of list) {
-        const built = headers();
-        for (const [name, value] of event.headers) built.append(name, value);
-        built.set("Nats-Msg-Id", event.messageId);
-        let duplicate = true;
-        while (duplicate) {
-          const ack = await broker.js().publish(event.subject, event.data, { headers: built });
-          duplicate = ack.duplicate;
-          if (duplicate) await sleep(20);
-        }
-      }
-    },
-    expectEffects: async (messageIds: readonly string[]) => {
-      const wanted = messageIds.toSorted();
-      const found = async () =>
-        (await effects()).filter((id) => id !== "payment/warm" && id !== "warm");
-      await vi.waitFor(async () => expect(await found()).toHaveLength(wanted.length), 15_000);
-      expect(await found()).toEqual(wanted);
-    },
-    deadLetters: () => pool`select * from dead_letter order by dead_letter_id`,
-    parked: () => pool`select * from parked order by parked_id`,
-    async pending() {
-      const info = await (await broker.jsm()).consumers.info("PAYMENTS", consumer);
-      return info.num_pending + info.num_ack_pending;
-    },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  };
-}

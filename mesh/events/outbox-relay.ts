@@ -10,7 +10,9 @@ import type { Metrics } from "../process/metrics.ts";
 import type { Broker } from "./broker.ts";
 import { writeDeadLetters } from "./dead-letters.ts";
 import type { EncodedEvent } from "./event.ts";
-import { isRefused, publish } from "./publish.ts";
+import { isRefused } from "./publish.ts";
+import { publishAll } from "./publish-group.ts";
+import { ensureStream, isStreamName } from "./streams.ts";
 
 export type OutboxRelayOptions = {
   readonly pool: Pool;
@@ -52,13 +54,15 @@ async function run(
     name: "bursar_outbox_published_total",
     help: "Events that the broker acknowledged",
   });
+  const ensured = new Set<string>();
   for (let failures = 0; !closing.aborted; ) {
     try {
-      const relayed = broker.connected ? await relayRound(pool, broker, log) : 0;
+      const relayed = broker.connected ? await relayRound({ pool, broker, log, ensured }) : 0;
       published.inc(relayed);
       failures = 0;
       if (relayed > 0) continue;
     } catch (error) {
+      ensured.clear();
       if (failures++ === 0) log.warn("the outbox relay pauses", { error });
     }
     const idleMs = failures === 0 ? pollMs : Math.min(5_000, pollMs * 2 ** failures);
@@ -71,8 +75,13 @@ async function run(
 
 type Row = EncodedEvent & { readonly outboxId: bigint };
 
+type Round = Pick<OutboxRelayOptions, "pool" | "broker" | "log"> & {
+  /** Streams that are known to be there: an event that finds none would be overtaken. */
+  readonly ensured: Set<string>;
+};
+
 /** How many events left the outbox. */
-async function relayRound(pool: Pool, broker: Broker, log: Log): Promise<number> {
+async function relayRound({ pool, broker, log, ensured }: Round): Promise<number> {
   const [found] = await pool`select exists (select from outbox) as some`;
   if (!found?.["some"]) return 0;
   return inTransaction(pool, async (tx) => {
@@ -82,9 +91,11 @@ async function relayRound(pool: Pool, broker: Broker, log: Log): Promise<number>
     `;
     if (!lock?.["mine"]) return 0;
     const rows = await readOldest(tx);
-    const outcomes = await Promise.allSettled(
-      rows.map((row) => publish(broker, row, { deadlineMs: publishDeadlineMs })),
-    );
+    for (const stream of new Set(rows.map((row) => row.stream))) {
+      if (!ensured.has(stream) && isStreamName(stream)) await ensureStream(broker, stream);
+      ensured.add(stream);
+    }
+    const outcomes = await publishAll(broker, rows, { deadlineMs: publishDeadlineMs });
     const failedAt = outcomes.findIndex(({ status }) => status === "rejected");
     const acked = failedAt < 0 ? rows : rows.slice(0, failedAt);
     await deleteRows(tx, acked);
@@ -94,7 +105,7 @@ async function relayRound(pool: Pool, broker: Broker, log: Log): Promise<number>
       await giveUp(tx, rows[failedAt]!, failed.reason, log);
       return acked.length + 1;
     }
-    // What was acknowledged stays deleted only if this SQL transaction commits.
+    ensured.clear();
     log.warn("the broker did not acknowledge an event", { error: failed.reason });
     return acked.length;
   });

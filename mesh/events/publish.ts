@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { headers, type MsgHdrs } from "@nats-io/transport-node";
-import type { Broker } from "./broker.ts";
+import { type Broker, BrokerAbsent } from "./broker.ts";
 import type { EncodedEvent } from "./event.ts";
 import { ensureStream, isApiError, isStreamName } from "./streams.ts";
 
@@ -54,12 +54,20 @@ async function publishOnce(
   messageHeaders: MsgHdrs,
   remainingMs: number,
 ): Promise<Published> {
-  const ack = await broker.js().publish(event.subject, event.data, {
-    headers: messageHeaders,
-    timeout: Math.max(1, Math.min(attemptTimeoutMs, remainingMs)),
-    retries: 0,
-  });
-  return { sequence: BigInt(ack.seq), duplicate: ack.duplicate };
+  // An answer cannot come over a connection that is gone: do not wait for it.
+  const lost = Promise.withResolvers<never>();
+  const forget = broker.onDisconnect(() => lost.reject(new BrokerAbsent("connection lost")));
+  try {
+    const answer = broker.js().publish(event.subject, event.data, {
+      headers: messageHeaders,
+      timeout: Math.max(1, Math.min(attemptTimeoutMs, remainingMs)),
+      retries: 0,
+    });
+    const ack = await Promise.race([answer, lost.promise]);
+    return { sequence: BigInt(ack.seq), duplicate: ack.duplicate };
+  } finally {
+    forget();
+  }
 }
 
 function natsHeaders({ headers: pairs, messageId, stream }: EncodedEvent): MsgHdrs {

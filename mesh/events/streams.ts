@@ -89,6 +89,8 @@ function streamConfig(name: StreamName, bytesMax: number) {
     max_age: nanos(ageMsMax),
     max_msg_size: messageBytesMax,
     duplicate_window: nanos(duplicateWindowMs),
+    // Many events, one sync: see publish-group.ts.
+    allow_atomic: true,
   } satisfies Partial<StreamConfig>;
 }
 

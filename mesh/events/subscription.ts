@@ -3,30 +3,22 @@
 // takes, because the broker is told that we are working on it.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  AckPolicy,
-  type ConsumerInfo,
-  type ConsumerMessages,
-  DeliverPolicy,
-  JetStreamApiCodes,
-  type JetStreamManager,
-  type JsMsg,
-} from "@nats-io/jetstream";
-import { nanos } from "@nats-io/transport-node";
+import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Log } from "../process/log.ts";
 import type { Metrics } from "../process/metrics.ts";
 import type { Broker } from "./broker.ts";
 import { storable } from "./dead-letters.ts";
+import {
+  type DurableConsumer,
+  ensureConsumer,
+  findConsumer,
+  subjectsMissing,
+} from "./durable-consumer.ts";
 import type { RawMessage } from "./event.ts";
 import { digestOf } from "./inbox.ts";
-import { ensureStream, isApiError, type StreamName } from "./streams.ts";
+import { ensureStream } from "./streams.ts";
 
-export type SubscriptionOptions = {
-  readonly consumer: string;
-  readonly stream: StreamName;
-  readonly subjects: readonly string[];
-  /** Most messages that are with us and not acknowledged. */
-  readonly inFlightMax: number;
+export type SubscriptionOptions = DurableConsumer & {
   readonly broker: Broker;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -43,8 +35,8 @@ export type Subscription = AsyncDisposable & {
   stop(): void;
 };
 
-const ackWaitMs = 30_000;
-const workingMs = 10_000;
+/** Well within the time after which the broker gives up on us. */
+const workingMs = 3_000;
 const lagPollMs = 10_000;
 const ackTimeoutMs = 2_000;
 
@@ -199,57 +191,6 @@ async function stopWhenLost(messages: ConsumerMessages, options: SubscriptionOpt
     messages.stop();
     return;
   }
-}
-
-async function ensureConsumer(manager: JetStreamManager, options: SubscriptionOptions) {
-  const { consumer, stream, subjects, inFlightMax, log } = options;
-  const changeable = {
-    filter_subjects: [...subjects],
-    max_ack_pending: inFlightMax,
-    ack_wait: nanos(ackWaitMs),
-  };
-  const config = {
-    ...changeable,
-    durable_name: consumer,
-    ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
-    max_deliver: -1,
-  };
-  const found = await findConsumer(manager, stream, consumer);
-  if (found === undefined) {
-    await manager.consumers.add(stream, config);
-    return;
-  }
-  if (subjectsMissing(found, subjects).length > 0) {
-    // A wider filter would only see what comes from now on. Read again from the start, the stream
-    // gives the events it was blind for; the inbox knows the others.
-    log.info("the consumer gets more events; reading the stream again", { consumer });
-    await manager.consumers.delete(stream, consumer);
-    await manager.consumers.add(stream, config);
-    return;
-  }
-  const { config: is } = found;
-  const same =
-    is.max_ack_pending === inFlightMax &&
-    is.ack_wait === changeable.ack_wait &&
-    subjectsOf(found).length === subjects.length;
-  if (!same) await manager.consumers.update(stream, consumer, changeable);
-}
-
-async function findConsumer(manager: JetStreamManager, stream: string, consumer: string) {
-  return manager.consumers.info(stream, consumer).catch((error: unknown) => {
-    if (isApiError(error, JetStreamApiCodes.ConsumerNotFound)) return undefined;
-    throw error;
-  });
-}
-
-function subjectsOf({ config }: ConsumerInfo): readonly string[] {
-  return config.filter_subjects ?? (config.filter_subject ? [config.filter_subject] : []);
-}
-
-function subjectsMissing(found: ConsumerInfo, subjects: readonly string[]): readonly string[] {
-  const has = new Set(subjectsOf(found));
-  return subjects.filter((subject) => !has.has(subject));
 }
 
 /** Also notices an older release that has narrowed the consumer under us. */

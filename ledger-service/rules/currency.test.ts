@@ -1,0 +1,18 @@
+import { expect, test } from "vitest";
+import { currencyScale } from "./currency.ts";
+
+test.each([
+  ["USD", 2],
+  ["EUR", 2],
+  ["HUF", 2],
+  ["JPY", 0],
+  ["KRW", 0],
+  ["KWD", 3],
+  ["IQD", 3],
+])("%s has a scale of %i, as in ISO 4217", (currencyCode, scale) => {
+  expect(currencyScale(currencyCode)).toBe(scale);
+});
+
+test.each(["ZZZ", "usd", "", "USDT", "CLF"])("%j is no currency", (currencyCode) => {
+  expect(currencyScale(currencyCode)).toBeUndefined();
+});

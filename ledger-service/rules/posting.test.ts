@@ -1,0 +1,122 @@
+import { expect, test } from "vitest";
+import { type Account, type Asset, accountName, type Entry, type Note } from "./books.ts";
+import { decidePosting, int64Max, type PostingBooks, type Refusal } from "./posting.ts";
+
+test("a balanced transaction may be posted", () => {
+  const entries = [debit("assets:cash", 30n), credit("income:sales", 30n)];
+  expect(decidePosting(books, entries, [])).toBeUndefined();
+});
+
+test("a transaction in two assets may be posted when each is balanced", () => {
+  const entries = [
+    debit("assets:cash", 30n),
+    credit("income:sales", 30n),
+    debit("assets:cash", 7n, "EUR"),
+    credit("income:sales", 7n, "EUR"),
+  ];
+  expect(decidePosting(books, entries, [])).toBeUndefined();
+});
+
+// One row a rule, in the order in which the rules are checked: each row breaks the rules below it too.
+const duplicated = [note("a"), note("a")];
+test.each<[Refusal["reason"], Entry[], Note[]]>([
+  [
+    "asset-not-found",
+    [debit("assets:nobody", 2n, "XAU"), credit("assets:full", int64Max), debit("assets:full", 1n)],
+    duplicated,
+  ],
+  ["account-not-found", [debit("assets:nobody", 2n), debit("assets:full", int64Max)], duplicated],
+  ["unbalanced", [debit("assets:full", int64Max), credit("income:sales", 1n)], duplicated],
+  ["amount-out-of-range", [debit("assets:full", 6n), credit("income:sales", 6n)], duplicated],
+  ["metadata-duplicate", [debit("assets:cash", 5n), credit("income:sales", 5n)], duplicated],
+])("refuses: %s", (reason, entries, metadata) => {
+  expect(decidePosting(books, entries, metadata)).toMatchObject({ reason });
+});
+
+test("an unbalanced asset is named with both of its sums", () => {
+  const entries = [
+    debit("assets:cash", 5n, "EUR"),
+    credit("income:sales", 5n, "EUR"),
+    debit("assets:cash", 2n),
+    credit("income:sales", 1n),
+  ];
+  const refusal = { reason: "unbalanced", assetCode: "USD", debitsMinor: 2n, creditsMinor: 1n };
+  expect(decidePosting(books, entries, [])).toEqual(refusal);
+});
+
+test("two assets do not balance each other", () => {
+  const entries = [debit("assets:cash", 5n), credit("income:sales", 5n, "EUR")];
+  expect(decidePosting(books, entries, [])).toMatchObject({ reason: "unbalanced" });
+});
+
+test("an account may be filled to the last unit of int64, and no further", () => {
+  const fill = (amountMinor: bigint) => [
+    debit("assets:full", amountMinor),
+    credit("income:sales", amountMinor),
+  ];
+  expect(decidePosting(books, fill(5n), [])).toBeUndefined();
+  expect(decidePosting(books, fill(6n), [])).toEqual({
+    reason: "amount-out-of-range",
+    account: { accountCode: "assets:full", assetCode: "USD" },
+    assetCode: "USD",
+  });
+});
+
+test("the total of an asset stays within int64 even where every account would", () => {
+  const almost = { ...usd, postedMinor: int64Max - 4n };
+  const entries = [debit("assets:cash", 5n), credit("income:sales", 5n)];
+  const full = { ...books, assets: new Map([["USD", almost]]) };
+  expect(decidePosting(full, entries, [])).toEqual({
+    reason: "amount-out-of-range",
+    account: undefined,
+    assetCode: "USD",
+  });
+});
+
+test("the order of the entries does not change whether they are accepted", () => {
+  const entries = [credit("assets:full", 5n), debit("assets:full", 5n), debit("assets:cash", 1n)];
+  const first = decidePosting(books, entries, [])?.reason;
+  expect(decidePosting(books, entries.toReversed(), [])?.reason).toBe(first);
+});
+
+const usd: Asset = { assetCode: "USD", scale: 2, registeredSequence: 2n, postedMinor: 0n };
+const eur: Asset = { ...usd, assetCode: "EUR" };
+
+const books: PostingBooks = {
+  assets: new Map([usd, eur].map((asset) => [asset.assetCode, asset])),
+  accounts: new Map(
+    [
+      account("assets:cash", 0n),
+      account("income:sales", 0n),
+      account("assets:full", int64Max - 5n),
+      account("assets:cash", 0n, "EUR"),
+      account("income:sales", 0n, "EUR"),
+    ].map((it) => [accountName(it), it]),
+  ),
+};
+
+function account(accountCode: string, debitsMinor: bigint, assetCode = "USD"): Account {
+  return {
+    accountCode,
+    assetCode,
+    kind: "asset",
+    openedSequence: 3n,
+    openTime: { seconds: 0n, nanos: 0 },
+    debitsMinor,
+    creditsMinor: 0n,
+    version: 0n,
+    sequence: 3n,
+  };
+}
+
+function debit(accountCode: string, amountMinor: bigint, assetCode = "USD"): Entry {
+  return { account: { accountCode, assetCode }, side: "debit", amountMinor };
+}
+
+function credit(accountCode: string, amountMinor: bigint, assetCode = "USD"): Entry {
+  return { account: { accountCode, assetCode }, side: "credit", amountMinor };
+}
+
+function note(key: string): Note {
+  return { key, value: "" };
+}

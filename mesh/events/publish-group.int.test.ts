@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
+import { openTestBroker } from "../testing/broker.ts";
+import { paymentSucceeded } from "../testing/payments.ts";
+import type { Broker } from "./broker.ts";
+import { type EncodedEvent, encodeEvent } from "./event.ts";
+import { publish } from "./publish.ts";
+import { createGroupPublisher, publishAll } from "./publish-group.ts";
+import { ensureStream } from "./streams.ts";
+
+const deadlineMs = 10_000;
+
+test("many events are stored in their order, each with its own sequence", async () => {
+  await using world = await openWorld();
+  const events = Array.from({ length: 600 }, (_, n) => event(`e${n}`));
+  const outcomes = await publishAll(world.broker, events, { deadlineMs });
+  expect(outcomes.map((outcome) => outcome.status === "fulfilled" && outcome.value)).toEqual(
+    events.map((_, n) => ({ sequence: BigInt(n + 1), duplicate: false })),
+  );
+  expect(await messageIds(world.broker)).toEqual(events.map(({ messageId }) => messageId));
+});
+
+test("a repeated id costs its neighbours nothing", async () => {
+  await using world = await openWorld();
+  const first = await publish(world.broker, event("old"), { deadlineMs });
+  const events = [event("a"), event("old"), event("b"), event("a")];
+  const outcomes = await publishAll(world.broker, events, { deadlineMs });
+  expect(outcomes.map(({ status }) => status)).toEqual(Array(4).fill("fulfilled"));
+  expect(outcomes[1]).toMatchObject({ value: { sequence: first.sequence, duplicate: true } });
+  expect(outcomes[3]).toEqual(outcomes[0]);
+  expect((await messageIds(world.broker)).toSorted()).toEqual(["a", "b", "old"]);
+});
+
+test("an event that the broker refuses is refused alone", async () => {
+  await using world = await openWorld();
+  const large = { ...event("large"), data: new Uint8Array(300 * 1024) };
+  const outcomes = await publishAll(world.broker, [event("a"), large, event("b")], { deadlineMs });
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect((await messageIds(world.broker)).toSorted()).toEqual(["a", "b"]);
+});
+
+test("events that come together share groups, and each gets its own answer", async () => {
+  await using world = await openWorld();
+  const publishOne = createGroupPublisher(world.broker, { deadlineMs });
+  const ids = Array.from({ length: 1_000 }, (_, n) => `g${n % 900}`);
+  const published = await Promise.all(ids.map((id) => publishOne(event(id))));
+  const sequenceOf = new Map(ids.map((id, n) => [id, published[n]?.sequence]));
+  expect(new Set(sequenceOf.values()).size).toBe(900);
+  const stored = await messageIds(world.broker);
+  expect(stored).toHaveLength(900);
+  for (const [n, id] of stored.entries()) expect(sequenceOf.get(id)).toBe(BigInt(n + 1));
+});
+
+function event(messageId: string): EncodedEvent {
+  const options = { messageId, source: "test", time: new Date(0) };
+  return encodeEvent(PaymentSucceededSchema, paymentSucceeded(messageId), options);
+}
+
+async function openWorld() {
+  const world = await openTestBroker();
+  await ensureStream(world.broker, "PAYMENTS");
+  return world;
+}
+
+/** What the stream holds, in its order. */
+async function messageIds(broker: Broker): Promise<string[]> {
+  const manager = await broker.jsm();
+  const { state } = await manager.streams.info("PAYMENTS");
+  const ids: string[] = [];
+  for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
+    const message = await manager.streams.getMessage("PAYMENTS", { seq });
+    ids.push(message?.header.get("Nats-Msg-Id") ?? "");
+  }
+  return ids;
+}

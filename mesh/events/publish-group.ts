@@ -1,0 +1,138 @@
+// Publishes many events for the price of few: an atomic batch of the broker is written and synced
+// once. A batch is all or nothing, and one repeated id refuses it whole; its members are then
+// published one by one under the same ids, so that no event depends on its neighbours.
+
+import type { MsgHdrs } from "@nats-io/transport-node";
+import type { Broker } from "./broker.ts";
+import type { EncodedEvent } from "./event.ts";
+import { natsHeaders, type Published, publish } from "./publish.ts";
+
+/** Outcomes in the order of the events; what is rejected may be stored nevertheless. */
+export type Outcomes = readonly PromiseSettledResult<Published>[];
+
+export type PublishOptions = { readonly deadlineMs: number };
+
+/** Below the broker's 1,000, and small enough to be sent in one go. */
+const groupEventsMax = 250;
+const groupBytesMax = 2 * 1024 ** 2;
+const groupTimeoutMs = 2_000;
+
+/** Groups follow each other in the order of the events. */
+export async function publishAll(
+  broker: Broker,
+  events: readonly EncodedEvent[],
+  { deadlineMs }: PublishOptions,
+): Promise<Outcomes> {
+  const deadline = performance.now() + deadlineMs;
+  const byId = new Map<string, PromiseSettledResult<Published>>();
+  for (const group of groupsOf(events)) {
+    const outcomes = await publishGroup(broker, group, deadline);
+    for (const [n, event] of group.entries()) byId.set(nameOf(event), outcomes[n]!);
+  }
+  return events.map((event) => byId.get(nameOf(event))!);
+}
+
+/**
+ * Events that come while a group is on its way form the next one: no timer, and an event that comes
+ * alone goes alone.
+ */
+export function createGroupPublisher(
+  broker: Broker,
+  options: PublishOptions,
+): (event: EncodedEvent) => Promise<Published> {
+  let waiting: Waiting[] = [];
+  let lanesBusy = 0;
+
+  async function drain(): Promise<void> {
+    lanesBusy += 1;
+    // The event loop first reads what has arrived with the first event.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, groupEventsMax);
+      waiting = waiting.slice(groupEventsMax);
+      const deadlineMs = Math.min(...group.map(({ deadline }) => deadline)) - performance.now();
+      const events = group.map(({ event }) => event);
+      const outcomes = await publishAll(broker, events, { deadlineMs });
+      for (const [n, outcome] of outcomes.entries()) {
+        if (outcome.status === "fulfilled") group[n]!.resolve(outcome.value);
+        else group[n]!.reject(outcome.reason);
+      }
+    }
+    lanesBusy -= 1;
+  }
+
+  return (event) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Published>();
+    const deadline = performance.now() + options.deadlineMs;
+    waiting.push({ event, deadline, resolve, reject });
+    if (lanesBusy < lanesMax) void drain();
+    return promise;
+  };
+}
+
+/** A second group is sent while the first is synced. */
+const lanesMax = 2;
+
+type Waiting = {
+  readonly event: EncodedEvent;
+  readonly deadline: number;
+  readonly resolve: (published: Published) => void;
+  readonly reject: (reason: unknown) => void;
+};
+
+/** One id once, one stream a group: a batch with anything else would be refused. */
+function groupsOf(events: readonly EncodedEvent[]): EncodedEvent[][] {
+  const groups: EncodedEvent[][] = [];
+  let bytes = 0;
+  for (const event of new Map(events.map((event) => [nameOf(event), event])).values()) {
+    const group = groups.at(-1);
+    bytes += event.data.byteLength;
+    const fits =
+      group !== undefined &&
+      group[0]?.stream === event.stream &&
+      group.length < groupEventsMax &&
+      bytes <= groupBytesMax;
+    if (fits) group.push(event);
+    else {
+      groups.push([event]);
+      bytes = event.data.byteLength;
+    }
+  }
+  return groups;
+}
+
+async function publishGroup(
+  broker: Broker,
+  group: readonly EncodedEvent[],
+  deadline: number,
+): Promise<Outcomes> {
+  if (group.length > 1 && broker.connected) {
+    const committed = await commit(broker, group, deadline).catch(() => undefined);
+    if (committed) return committed;
+  }
+  const deadlineMs = deadline - performance.now();
+  return Promise.allSettled(group.map((event) => publish(broker, event, { deadlineMs })));
+}
+
+async function commit(
+  broker: Broker,
+  group: readonly EncodedEvent[],
+  deadline: number,
+): Promise<Outcomes> {
+  const timeout = Math.max(1, Math.min(groupTimeoutMs, deadline - performance.now()));
+  const [first, ...others] = group.map((event) => ({ ...event, headers: natsHeaders(event) }));
+  const last = others.pop();
+  if (first === undefined || last === undefined) throw new Error("a group has two events or more");
+  const options = (headers: MsgHdrs) => ({ headers, timeout, retries: 0 });
+  const batch = await broker.js().startBatch(first.subject, first.data, options(first.headers));
+  for (const { subject, data, headers } of others) batch.add(subject, data, { headers });
+  const { seq } = await batch.commit(last.subject, last.data, options(last.headers));
+  return group.map((_, n): PromiseFulfilledResult<Published> => {
+    const sequence = BigInt(seq - (group.length - 1 - n));
+    return { status: "fulfilled", value: { sequence, duplicate: false } };
+  });
+}
+
+function nameOf({ stream, messageId }: EncodedEvent): string {
+  return `${stream} ${messageId}`;
+}
