@@ -14,7 +14,9 @@ import {
 import { connect } from "@nats-io/transport-node";
 import { freePort, startChild, waitUntilReady } from "#dev/child.ts";
 import { environmentOfHouse } from "#dev/environment.ts";
+import { eventually } from "#dev/eventually.ts";
 import type { House } from "#dev/house.ts";
+import { isReady } from "#dev/ready.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
 
 const runFile = promisify(execFile);
@@ -23,7 +25,10 @@ const seconds = 5;
 
 export type DoorResult = {
   readonly connections: number;
+  /** The door by itself, as the rivals are: its desk and what follows stand still. */
   readonly door: LoadResult;
+  /** The door while desk, ledger and CMS work on what it takes. */
+  readonly wholePath: LoadResult;
   readonly bare: LoadResult;
   readonly naive: LoadResult;
 };
@@ -40,17 +45,76 @@ export async function benchDoor(house: House): Promise<readonly DoorResult[]> {
   });
   await using bare = await startRival("bare", house);
   await using naive = await startRival("naive", house);
-  const results: DoorResult[] = [];
-  for (const connections of [1, 64, 256]) {
-    const load = (url: string) => generate(house, { url, connections, seconds });
-    results.push({
-      connections,
-      bare: await load(bare.url),
-      naive: await load(naive.url),
-      door: await load(environmentOfHouse(house)["BURSAR_STRIPE_URL"] ?? ""),
-    });
+  const results: Omit<DoorResult, "wholePath">[] = [];
+  const load = (url: string, connections: number) => generate(house, { url, connections, seconds });
+  const gateway = house.process("webhook-gateway");
+  gateway.kill("SIGSTOP");
+  {
+    await using alone = await startDoorAlone(house);
+    for (const connections of [1, 64, 256]) {
+      results.push({
+        connections,
+        bare: await load(bare.url, connections),
+        naive: await load(naive.url, connections),
+        door: await load(alone.url, connections),
+      });
+    }
   }
-  return results;
+  gateway.kill("SIGCONT");
+  const whole: DoorResult[] = [];
+  for (const result of results) {
+    await untilCaughtUp(house);
+    const url = environmentOfHouse(house)["BURSAR_STRIPE_URL"] ?? "";
+    whole.push({ ...result, wholePath: await load(url, result.connections) });
+  }
+  await untilCaughtUp(house);
+  return whole;
+}
+
+/** A second gateway that finds no database: its door works, its desk waits. */
+async function startDoorAlone(house: House) {
+  const [port, doorPort] = [await freePort(), await freePort()];
+  const nowhere = "postgres://nobody@127.0.0.1:9/nothing";
+  const logFile = join(house.folder, "logs", "door-alone.log");
+  const child = await startChild({
+    command: process.execPath,
+    args: [join(import.meta.dirname, "..", "webhook-gateway", "main.ts")],
+    env: {
+      ...house.environmentOf("webhook-gateway"),
+      PORT: String(port),
+      DOOR_PORT: String(doorPort),
+      DATABASE_URL: nowhere,
+      DATABASE_OWNER_URL: nowhere,
+      LOG_LEVEL: "error",
+    },
+    logFile,
+    stopSignal: "SIGTERM",
+  });
+  const ready = () => isReady(`https://127.0.0.1:${port}/readyz`, house.provision.tls.dev.caFile);
+  await waitUntilReady(child, { name: "door alone", logFile, timeoutMs: 30_000, ready });
+  const { endpointId } = house.provision.endpoints.stripe;
+  return {
+    url: `https://localhost:${doorPort}/v1/in/${endpointId}`,
+    [Symbol.asyncDispose]: () => child.stop(),
+  };
+}
+
+/** Until every consumer has settled what is on its stream. */
+async function untilCaughtUp(house: House): Promise<void> {
+  await using connection = disposable(await connect({ servers: house.natsUrl }));
+  const manager = await jetstreamManager(connection.it);
+  const behind = async () => {
+    const lags = await Promise.all(
+      [
+        ["WEBHOOKS", "gateway-WEBHOOKS"],
+        ["PAYMENTS", "ledger-service-PAYMENTS"],
+        ["LEDGER", "cms-service-LEDGER"],
+      ].map(([stream = "", consumer = ""]) => manager.consumers.info(stream, consumer)),
+    );
+    const left = lags.reduce((sum, lag) => sum + lag.num_pending + lag.num_ack_pending, 0);
+    return left === 0 ? true : undefined;
+  };
+  if (!(await eventually(behind, 180_000))) throw new Error("the path did not catch up in time");
 }
 
 /** Acknowledged publishes a second, 256 in flight, of a message as large as a webhook's. */

@@ -47,6 +47,7 @@ console.log(
       "bare",
       "door/bare",
       "door/broker",
+      "whole path",
     ],
     door.map((at) => [
       String(at.connections),
@@ -58,6 +59,7 @@ console.log(
       rate(at.bare.perSecond),
       ratio(at.door.perSecond, at.bare.perSecond),
       ratio(at.door.perSecond, broker),
+      rate(at.wholePath.perSecond),
     ]),
   ),
 );

@@ -37,7 +37,7 @@ afterAll(() => stack.disposeAsync());
 let sequence = 0n;
 const next = () => ++sequence;
 
-test("money that is here before its order waits, is visible, and counts once it is made", async () => {
+test("money that comes before its order waits in sight and counts once it is made", async () => {
   await using _consumer = ledger.consume();
   const { courseId } = await makeCourse(cms);
   const offerId = await makeOffer(cms, [courseId]);
@@ -112,7 +112,7 @@ test("a replay of the whole stream changes nothing and says nothing", async () =
   expect(await everything()).toEqual(before);
 });
 
-test("shuffled, repeated, in small batches of two replicas: the state is what the totals say", async () => {
+test("whatever the order, the batches and the replicas, the state is what totals say", async () => {
   const world = await makeWorld();
   const events = story(world, 150);
   await using _one = ledger.consume(3);
@@ -245,7 +245,8 @@ const stateTold = {
 /** State of each enrollment for somebody who only hears the events; never the same twice. */
 async function lastTold(learnerIds: readonly string[]): Promise<Map<string, string>> {
   const rows = await cms.database.pool<{ subject: string; data: Buffer }[]>`
-    select subject, data from outbox where subject like 'bursar.cms.v1.Enrollment%' order by outbox_id
+    select subject, data from outbox where subject like 'bursar.cms.v1.Enrollment%'
+    order by outbox_id
   `;
   const told = new Map<string, string>();
   for (const { subject, data } of rows) {

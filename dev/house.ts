@@ -20,6 +20,8 @@ export type House = AsyncDisposable & {
   /** As superuser, for looking at what the services wrote. */
   readonly databaseUrl: string;
   readonly natsUrl: string;
+  /** What a service is started with, for one more process of it. */
+  environmentOf(service: ServiceName): Record<string, string>;
   /** Processes of this house, in the order they were started; those of others are not in it. */
   readonly processes: readonly Supervised[];
   process(name: ProcessName): Supervised;
@@ -51,11 +53,12 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   const natsUrl = env["NATS_URL"] || (await ownBroker(folder, say, keep));
   await applyRoles(databaseUrl, papers.passwordOf);
   const ports = await choosePorts(env);
+  const environmentIn = (service: ServiceName) => ({
+    ...environmentOf(service, { papers, ports, databaseUrl, natsUrl }),
+    LOG_LEVEL: options.logLevel ?? "info",
+  });
   for (const service of ["ledger-service", "cms-service", "webhook-gateway"] as const) {
-    const serviceEnv = {
-      ...environmentOf(service, { papers, ports, databaseUrl, natsUrl }),
-      LOG_LEVEL: options.logLevel ?? "info",
-    };
+    const serviceEnv = environmentIn(service);
     await keep(service, () => startService(service, folder, ports[service], serviceEnv));
   }
 
@@ -73,6 +76,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     },
     databaseUrl,
     natsUrl,
+    environmentOf: environmentIn,
     processes,
     process(name) {
       const found = processes.find((candidate) => candidate.name === name);

@@ -1,5 +1,5 @@
-// Publishes the journal: the exact bytes of every fact, in the order of each ledger, once they are
-// committed. Dense sequences need no outbox: what is above the published position is what is still
+// Publishes the journal: the exact bytes of every fact, once they are committed, in the order of each
+// ledger (where the broker fails in between, a fact that is sent again comes after later ones). Dense sequences need no outbox: what is above the published position is what is still
 // to be published, and no gap can fill up later. One process publishes at a time, and its death frees
 // the lock at once. Should the broker lose what it had acknowledged, the position does not know: it
 // must be set back by hand, and consumers will recognise what they have.
@@ -31,7 +31,7 @@ const pollMs = 40;
 const turnMs = 500;
 const pauseMsMax = 2_000;
 const inFlightMax = 256;
-const publishDeadlineMs = 10_000;
+const publishDeadlineMs = 5_000;
 const source = "ledger-service";
 const schemaOf = new Map(ledgerEvents.map((schema) => [schema.typeName as string, schema]));
 
@@ -91,7 +91,15 @@ async function publishUntilStopped(
   setLag: (events: number) => void,
   stopping: AbortSignal,
 ): Promise<void> {
+  let prepared = false;
   while (!stopping.aborted) {
+    if (!broker.connected) {
+      await bell.wait(pollMs);
+      continue;
+    }
+    // Made by the first publish, it would let later ones overtake the first.
+    if (!prepared) await ensureStream(broker, "LEDGER");
+    prepared = true;
     let left = 0n;
     for (const backlog of await readBacklogs(session)) {
       const published = await publishSome(session, broker, backlog);

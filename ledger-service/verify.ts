@@ -86,7 +86,11 @@ async function replay(tx: Tx, ledger: Ledger & { ledgerId: string }, report: Rep
       sequence += 1n;
       if (row.sequence !== sequence) report(`fact ${sequence} is missing`);
       sequence = row.sequence;
-      replayFact(books, ledger.ledgerId, row, report);
+      try {
+        replayFact(books, ledger.ledgerId, row, report);
+      } catch (error) {
+        report(`fact ${sequence} is not a ${row.subject}: ${(error as Error).message}`);
+      }
     }
     if (sequence !== last) report(`batch ${first} ends at ${last}, its facts at ${sequence}`);
     const recordedTime = timeOfMicros(micros);

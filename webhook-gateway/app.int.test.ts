@@ -22,7 +22,7 @@ let testBroker: TestBroker;
 let database: TestDatabase;
 
 beforeAll(async () => {
-  certificates = testCertificates();
+  certificates = await testCertificates();
   testBroker = await openTestBroker();
   const migrations = new URL("./migrations/", import.meta.url);
   database = await openTestDatabase({ schema: "gateway", migrations });
@@ -37,7 +37,7 @@ test("a webhook that was acknowledged is shown to operators, a bad one among the
   await using gateway = await start({});
   expect(await send(gateway, body("evt_good", "4900"))).toBe(200);
   expect(await send(gateway, body("evt_bad", "49.5"))).toBe(200);
-  const tls = certificates.identity("operator");
+  const tls = await certificates.identity("operator");
   await using deliveries = openClient(DeliveryService, {
     url: `https://127.0.0.1:${gateway.port}`,
     tls,
@@ -82,15 +82,15 @@ test("a configuration with several mistakes names them all", () => {
   );
 });
 
-function start(over: Record<string, string>): Promise<Gateway> {
-  const env = { ...environment(), ...over };
+async function start(over: Record<string, string>): Promise<Gateway> {
+  const env = { ...(await environment()), ...over };
   return startGateway(readConfig(env), env, silentLog());
 }
 
-function environment(): Record<string, string | undefined> {
+async function environment(): Promise<Record<string, string | undefined>> {
   const { dir, authority } = certificates;
-  const mesh = certificates.identity("webhook-gateway");
-  const door = issueServerCertificate(authority, { name: "door", dir });
+  const mesh = await certificates.identity("webhook-gateway");
+  const door = await issueServerCertificate(authority, { name: "door", dir });
   const accessFile = join(dir, "access.yaml");
   writeFileSync(
     accessFile,

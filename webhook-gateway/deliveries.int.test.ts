@@ -1,9 +1,6 @@
-import { createHash } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { DeliveryOutcome, DeliveryService } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { encodeEvent } from "#mesh/events/event.ts";
@@ -14,6 +11,7 @@ import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { startTestServer, type TestServer } from "#mesh/testing/rpc.ts";
 import { deliveryService } from "./deliveries.ts";
 import { insertDeliveries, type NewDelivery } from "./store.ts";
+import { webhookWith } from "./testing/webhooks.ts";
 
 const receivedAt = new Date("2026-01-31T09:30:00.250Z");
 const body = Buffer.from('{"id":"evt_1","type":"a.b","text":"\xff"}', "latin1");
@@ -34,7 +32,7 @@ beforeAll(async () => {
       router.service(DeliveryService, deliveryService(database.pool, testBroker.broker)),
     grants: { stranger: { scopes: ["cms.courses.read"] } },
   });
-  client = server.client(DeliveryService);
+  client = await server.client(DeliveryService);
   const first = await storeWebhook("webhook-1");
   await database.pool.begin((tx) =>
     insertDeliveries(tx, [
@@ -111,7 +109,7 @@ test.each(["x", "0", "-1", "1e3", "99999999999999999999"])(
 );
 
 test("who lacks the scope is refused", async () => {
-  const stranger = server.client(DeliveryService, "stranger");
+  const stranger = await server.client(DeliveryService, "stranger");
   expect((await failure(stranger.listDeliveries({}))).code).toBe(Code.PermissionDenied);
 });
 
@@ -123,22 +121,7 @@ async function failure(call: Promise<unknown>): Promise<ConnectError> {
 }
 
 async function storeWebhook(webhookId: string): Promise<bigint> {
-  const webhook = create(WebhookReceivedSchema, {
-    webhookId,
-    endpointId: "endpoint-1",
-    provider: "stripe",
-    providerAccount: "acct_demo",
-    ledgerId: "main",
-    body,
-    bodySha256: createHash("sha256").update(body).digest(),
-    verification: {
-      scheme: "stripe",
-      algorithm: "hmac-sha256",
-      keyFingerprint: "0123456789abcdef",
-      coverage: Coverage.TIME_BODY,
-    },
-    receivedTime: timestampFromDate(receivedAt),
-  });
+  const webhook = webhookWith(body, { webhookId, receivedTime: timestampFromDate(receivedAt) });
   const options = { messageId: webhookId, source: "webhook-gateway", time: receivedAt };
   const event = encodeEvent(WebhookReceivedSchema, webhook, options);
   return (await publish(testBroker.broker, event, { deadlineMs: 5_000 })).sequence;

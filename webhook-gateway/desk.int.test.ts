@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
-import { create, fromBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import postgres from "postgres";
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
+import { postgres } from "#mesh/database/driver.ts";
 import { ensureStream } from "#mesh/events/streams.ts";
 import { createMetrics, type Metrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { startDesk } from "./desk.ts";
 import { createPublisher } from "./store-webhook.ts";
+import { paymentIntent, stripeBody, webhookWith } from "./testing/webhooks.ts";
 import { webhookIdOf } from "./webhook.ts";
 
 const migrations = new URL("./migrations/", import.meta.url);
@@ -44,7 +44,7 @@ beforeEach(() => {
 });
 
 test("a payment becomes an event under the webhook's id, and a delivery that says so", async () => {
-  const webhook = await arrive(stripeBody("payment_intent.succeeded", intent()));
+  const webhook = await arrive(stripeBody("payment_intent.succeeded", paymentIntent()));
   await expect
     .poll(() => deliveryOf(webhook))
     .toMatchObject({
@@ -125,7 +125,9 @@ test.each<[string, string, DeadLetterReason, string]>([
 test("neighbours of a webhook that cannot be read are not held up", async () => {
   const bodies = Array.from({ length: 20 }, (_, n) => {
     eventId = `evt_neighbour_${n}`;
-    return n % 5 === 0 ? intentBody("1.5") : stripeBody("payment_intent.succeeded", intent());
+    return n % 5 === 0
+      ? intentBody("1.5")
+      : stripeBody("payment_intent.succeeded", paymentIntent());
   });
   const webhooks = await Promise.all(bodies.map((body, n) => arrive(body, `evt_neighbour_${n}`)));
   await expect
@@ -136,7 +138,7 @@ test("neighbours of a webhook that cannot be read are not held up", async () => 
 });
 
 test("the whole stream once more changes nothing", async () => {
-  const webhook = await arrive(stripeBody("payment_intent.succeeded", intent()));
+  const webhook = await arrive(stripeBody("payment_intent.succeeded", paymentIntent()));
   await expect.poll(() => deliveryOf(webhook)).toBeDefined();
   const before = await everything();
 
@@ -156,7 +158,7 @@ test("the whole stream once more changes nothing", async () => {
 
 test("a desk that stopped between publishing and committing publishes the same event again", async () => {
   await desk[Symbol.asyncDispose]();
-  const webhook = await arrive(stripeBody("payment_intent.succeeded", intent()));
+  const webhook = await arrive(stripeBody("payment_intent.succeeded", paymentIntent()));
   // A row in the way makes the commit impossible until it is gone.
   const blocked = Promise.withResolvers<void>();
   const unblock = Promise.withResolvers<void>();
@@ -197,37 +199,15 @@ async function arrive(body: string | Buffer, id = eventId): Promise<WebhookRecei
   const bytes = Buffer.from(body as string);
   const bodySha256 = createHash("sha256").update(bytes).digest();
   const type = /"type":"([a-z_.]+)"/.exec(bytes.toString())?.[1] ?? "";
-  const webhook = create(WebhookReceivedSchema, {
+  const webhook = webhookWith(bytes, {
     webhookId: webhookIdOf("stripe", "acct_demo", { eventId: id, bodySha256 }),
-    endpointId: "endpoint-1",
-    provider: "stripe",
-    providerAccount: "acct_demo",
-    ledgerId: "main",
     eventType: type,
     eventId: id,
-    body: bytes,
-    bodySha256,
-    verification: {
-      scheme: "stripe",
-      algorithm: "hmac-sha256",
-      keyFingerprint: "0123456789abcdef",
-      coverage: Coverage.TIME_BODY,
-    },
-    receivedTime: timestampFromMs(1_700_000_000_250),
   });
   const { broker } = testBroker;
   const store = createPublisher({ broker, source: "webhook-gateway", deadlineMs: 5_000, log });
   expect(await store(webhook)).toMatchObject({ durable: true });
   return webhook;
-}
-
-function intent(): object {
-  const metadata = { bursar_order_id: "ord_1" };
-  return { id: "pi_1", amount: 4900, amount_received: 4900, currency: "usd", metadata };
-}
-
-function stripeBody(type: string, object: object): string {
-  return JSON.stringify({ id: eventId, type, created: 1_700_000_000, data: { object } });
 }
 
 function intentBody(amount: string, currency = "usd"): string {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -74,6 +74,21 @@ endpoints:
     bodyBytesMax: 1000,
     toleranceMs: 60_000,
   });
+});
+
+test("the examples of docs/gateway.md are one sound file", () => {
+  const page = readFileSync(new URL("../docs/gateway.md", import.meta.url), "utf8");
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]);
+  const text = blocks
+    .join("")
+    .replaceAll(/\{ file: \/run\/secrets\/(\w+) \}/g, "{ environment: $1 }");
+  const secrets = { stripe: secretText, shop: standardSecret, BANK_WEBHOOK_SECRET: secretText };
+  const endpoints = parseEndpoints(text, secrets, now);
+  expect([...endpoints.values()].map(({ provider }) => provider.name)).toEqual([
+    "stripe",
+    "standard",
+    "generic",
+  ]);
 });
 
 test("the same in JSON, with names in either case", () => {

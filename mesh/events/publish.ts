@@ -70,7 +70,8 @@ async function publishOnce(
   }
 }
 
-function natsHeaders({ headers: pairs, messageId, stream }: EncodedEvent): MsgHdrs {
+/** As the broker reads them: what the event says of itself, its id, and the stream it is meant for. */
+export function natsHeaders({ headers: pairs, messageId, stream }: EncodedEvent): MsgHdrs {
   const built = headers();
   for (const [name, value] of pairs) built.append(name, value);
   built.set("Nats-Msg-Id", messageId);

@@ -6,14 +6,14 @@ import { testCertificates } from "../testing/certificates.ts";
 import { ensureAuthority, issueLeaf, issueServerCertificate } from "./authority.ts";
 import { certificateIdentity } from "./tls.ts";
 
-const certificates = testCertificates();
+const certificates = await testCertificates();
 const { authority, dir } = certificates;
 afterAll(() => certificates[Symbol.asyncDispose]());
 
 const read = (file: string) => new X509Certificate(readFileSync(file));
 
-test("a leaf names one identity and this machine, for a day, under the authority", () => {
-  const leaf = read(issueLeaf(authority, { name: "ledger-service", dir }).certFile);
+test("a leaf names one identity and this machine, for a day, under the authority", async () => {
+  const leaf = read((await issueLeaf(authority, { name: "ledger-service", dir })).certFile);
   const ca = read(certificates.caFile);
   expect(leaf.checkIssued(ca)).toBe(true);
   expect(leaf.verify(ca.publicKey)).toBe(true);
@@ -28,31 +28,32 @@ test("a leaf names one identity and this machine, for a day, under the authority
   expect(lifeHours).toBeLessThanOrEqual(24);
 });
 
-test("keys are readable by their owner only", () => {
-  const { keyFile } = issueLeaf(authority, { name: "private", dir });
+test("keys are readable by their owner only", async () => {
+  const { keyFile } = await issueLeaf(authority, { name: "private", dir });
   for (const file of [keyFile, join(dir, "ca-key.pem")])
     expect(statSync(file).mode & 0o777).toBe(0o600);
 });
 
-test("asked again, it hands out what it kept; what is old or another's is made anew", () => {
-  const again = ensureAuthority(dir);
+test("asked again, it hands out what it kept; what is old or another's is made anew", async () => {
+  const again = await ensureAuthority(dir);
   expect(again.certificate.fingerprint256).toBe(authority.certificate.fingerprint256);
-  const serial = (lifeMs?: number) =>
-    read(issueLeaf(authority, { name: "kept", dir, ...(lifeMs && { lifeMs }) }).certFile)
-      .serialNumber;
-  const old = serial(1_000);
-  const fresh = serial();
+  const serial = async (lifeMs?: number) => {
+    const options = { name: "kept", dir, ...(lifeMs && { lifeMs }) };
+    return read((await issueLeaf(authority, options)).certFile).serialNumber;
+  };
+  const old = await serial(1_000);
+  const fresh = await serial();
   expect(fresh).not.toBe(old);
-  expect(serial()).toBe(fresh);
-  const other = testCertificates();
-  const foreign = issueLeaf(other.authority, { name: "kept", dir });
+  expect(await serial()).toBe(fresh);
+  await using other = await testCertificates();
+  const foreign = await issueLeaf(other.authority, { name: "kept", dir });
   expect(read(foreign.certFile).serialNumber).not.toBe(fresh);
-  return other[Symbol.asyncDispose]();
 });
 
-test("a public door's certificate has no identity and is no client's", () => {
+test("a public door's certificate has no identity and is no client's", async () => {
   const hosts = ["pay.example.com", "2001:db8::7"];
-  const door = read(issueServerCertificate(authority, { name: "door", dir, hosts }).certFile);
+  const { certFile } = await issueServerCertificate(authority, { name: "door", dir, hosts });
+  const door = read(certFile);
   expect(door.subjectAltName).toBe("DNS:pay.example.com, IP Address:2001:DB8:0:0:0:0:0:7");
   expect(door.keyUsage).toEqual(["1.3.6.1.5.5.7.3.1"]);
 });

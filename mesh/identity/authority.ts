@@ -2,19 +2,20 @@
 // whose URI name is the identity `spiffe://bursar/<name>`. Development and tests
 // use what production would get from its own authority: the same files.
 
+import "reflect-metadata";
 import {
   createPrivateKey,
   generateKeyPairSync,
-  type KeyObject,
+  KeyObject,
   randomBytes,
   X509Certificate,
 } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
+import * as x509 from "@peculiar/x509";
 import type { TlsFiles } from "../process/config.ts";
 import { identityPrefix } from "./tls.ts";
-import { type AlternativeName, createCertificate } from "./x509.ts";
 
 const hourMs = 3_600_000;
 const authorityLifeMs = 3_650 * 24 * hourMs;
@@ -24,6 +25,7 @@ const leafLeftMsMin = 12 * hourMs;
 /** Certificates begin a little earlier, for machines whose clocks differ. */
 const clockSkewMs = 5 * 60_000;
 const authorityName = "Bursar local authority";
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 export type Authority = {
   readonly caFile: string;
@@ -32,10 +34,10 @@ export type Authority = {
 };
 
 /** The authority kept in `dir`, made there on first use. */
-export function ensureAuthority(dir: string): Authority {
+export async function ensureAuthority(dir: string): Promise<Authority> {
   const caFile = join(dir, "ca.pem");
   const keyFile = join(dir, "ca-key.pem");
-  if (!existsSync(caFile) || !existsSync(keyFile)) makeAuthority(dir, caFile, keyFile);
+  if (!existsSync(caFile) || !existsSync(keyFile)) await makeAuthority(dir, caFile, keyFile);
   return {
     caFile,
     certificate: new X509Certificate(readFileSync(caFile)),
@@ -55,53 +57,72 @@ export type LeafOptions = {
 const localHosts = ["localhost", "127.0.0.1", "::1"] as const;
 
 /** The mesh certificate of `spiffe://bursar/<name>`; kept files are used while they last. */
-export function issueLeaf(authority: Authority, options: LeafOptions): TlsFiles {
-  const identity = { kind: "uri", value: `${identityPrefix}${options.name}` } as const;
+export function issueLeaf(authority: Authority, options: LeafOptions): Promise<TlsFiles> {
+  const identity = { type: "url", value: `${identityPrefix}${options.name}` } as const;
   return issue(authority, options, { identities: [identity], client: true });
 }
 
 /** The certificate of a public HTTPS listener: no identity, and no use as a client. */
-export function issueServerCertificate(authority: Authority, options: LeafOptions): TlsFiles {
+export function issueServerCertificate(
+  authority: Authority,
+  options: LeafOptions,
+): Promise<TlsFiles> {
   return issue(authority, options, { identities: [], client: false });
 }
 
-function makeAuthority(dir: string, caFile: string, keyFile: string): void {
+async function makeAuthority(dir: string, caFile: string, keyFile: string): Promise<void> {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const pem = createCertificate({
-    subject: authorityName,
-    subjectKey: privateKey,
-    issuer: authorityName,
-    issuerKey: privateKey,
+  const keys = generateKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: nameOf(authorityName),
+    keys,
+    signingAlgorithm: algorithm,
     ...validity(authorityLifeMs),
-    use: { kind: "authority" },
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(
+        x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
+        true,
+      ),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
   });
-  writeKey(keyFile, privateKey);
-  writeWhole(caFile, pem, 0o644);
+  writeKey(keyFile, keys.privateKey);
+  writeCertificate(caFile, certificate);
 }
 
-function issue(
+async function issue(
   authority: Authority,
   { name, dir, hosts = localHosts, lifeMs = leafLifeMs }: LeafOptions,
-  { identities, client }: { identities: readonly AlternativeName[]; client: boolean },
-): TlsFiles {
+  { identities, client }: { identities: x509.JsonGeneralNames; client: boolean },
+): Promise<TlsFiles> {
   const certFile = join(dir, `${name}.pem`);
   const keyFile = join(dir, `${name}-key.pem`);
   const files = { caFile: authority.caFile, certFile, keyFile };
   if (isFresh(authority, files)) return files;
 
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const pem = createCertificate({
-    subject: name,
-    subjectKey: privateKey,
-    issuer: authorityName,
-    issuerKey: authority.key,
+  const keys = generateKeys();
+  const issuer = new x509.X509Certificate(authority.certificate.raw);
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: nameOf(name),
+    publicKey: keys.publicKey,
+    issuer: issuer.subjectName,
+    signingKey: authority.key.toCryptoKey(algorithm, false, ["sign"]),
+    signingAlgorithm: algorithm,
     ...validity(lifeMs),
-    use: { kind: "leaf", names: [...identities, ...hosts.map(hostName)], client, server: true },
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension(client ? [serverAuth, clientAuth] : [serverAuth]),
+      new x509.SubjectAlternativeNameExtension([...identities, ...hosts.map(hostName)]),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+    ],
   });
-  writeKey(keyFile, privateKey);
-  writeWhole(certFile, pem, 0o644);
+  writeKey(keyFile, keys.privateKey);
+  writeCertificate(certFile, certificate);
   return files;
 }
 
@@ -117,8 +138,20 @@ function isFresh({ certificate: ca }: Authority, { certFile, keyFile }: TlsFiles
   );
 }
 
-function hostName(value: string): AlternativeName {
-  return { kind: isIP(value) ? "ip" : "dns", value };
+function generateKeys(): CryptoKeyPair {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", algorithm);
+  return {
+    publicKey: publicKey.toCryptoKey(algorithm, true, ["verify"]),
+    privateKey: privateKey.toCryptoKey(algorithm, true, ["sign"]),
+  };
+}
+
+function nameOf(commonName: string): x509.JsonName {
+  return [{ CN: [commonName] }];
+}
+
+function hostName(value: string): x509.JsonGeneralName {
+  return { type: isIP(value) ? "ip" : "dns", value };
 }
 
 function validity(lifeMs: number): { notBefore: Date; notAfter: Date } {
@@ -126,8 +159,13 @@ function validity(lifeMs: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(now - clockSkewMs), notAfter: new Date(now + lifeMs) };
 }
 
-function writeKey(file: string, key: KeyObject): void {
-  writeWhole(file, key.export({ type: "pkcs8", format: "pem" }).toString(), 0o600);
+function writeKey(file: string, key: CryptoKey): void {
+  const pem = KeyObject.from(key).export({ type: "pkcs8", format: "pem" });
+  writeWhole(file, pem.toString(), 0o600);
+}
+
+function writeCertificate(file: string, certificate: x509.X509Certificate): void {
+  writeWhole(file, `${certificate.toString("pem")}\n`, 0o644);
 }
 
 /** Whole or not at all: a reader never sees half a file. */

@@ -16,7 +16,7 @@ const keys = {
   RS256: await generateKeyPair("RS256"),
 };
 const stranger = await generateKeyPair("EdDSA");
-const certificates = testCertificates();
+const certificates = await testCertificates();
 const jwksFile = join(certificates.dir, "jwks.json");
 let server: TestServer;
 
@@ -56,7 +56,8 @@ test("a token on a method that admits none is refused", async () => {
   const headers = { authorization: `Bearer ${await token({})}` };
   for (const method of ["write", "collect"]) {
     const input = method === "collect" ? (async function* () {})() : {};
-    const error = await echoClient(server)[method](input, { headers }).catch(asError);
+    const client = await echoClient(server);
+    const error = await client[method](input, { headers }).catch(asError);
     expect(error.code).toBe(Code.Unauthenticated);
     expect(requestRefusalOf(error)?.refusal).toBe(RequestRefusal.TOKEN_INVALID);
   }
@@ -108,7 +109,8 @@ function token(options: TokenOptions): Promise<string> {
 
 function call(bearer: string, name?: string) {
   const headers = { authorization: `Bearer ${bearer}` };
-  return echoClient(server, name).echo({ text: "x" }, { headers }).catch(asError);
+  const client = await echoClient(server, name);
+  return client.echo({ text: "x" }, { headers }).catch(asError);
 }
 
 function asError(error: unknown): ConnectError {

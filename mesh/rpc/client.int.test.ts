@@ -12,7 +12,7 @@ import { nextTraceparent, traceId } from "./deadline.ts";
 
 test.each(["connect", "grpc"] as const)("a client speaks %s", async (protocol) => {
   await using server = await startEchoServer();
-  const tls = server.certificates.identity("test-client");
+  const tls = await server.certificates.identity("test-client");
   await using client = openClient(echo.service, { url: server.url, tls, protocol });
   expect(await (client.rpc as Untyped).echo({ text: "hi" })).toMatchObject({ text: "hi" });
 });
@@ -23,7 +23,7 @@ test("a call made while serving one inherits its deadline and its trace", async 
     echo: (request, context) =>
       request.text === "relay" ? client.echo({ text: "relayed" }) : echoed(request, context),
   });
-  client = echoClient(server);
+  client = await echoClient(server);
   const traceparent = nextTraceparent(undefined);
   const options = { timeoutMs: 400, headers: { traceparent } };
   const seen = await client.echo({ text: "relay" }, options);
@@ -41,7 +41,7 @@ test("the shorter of a call's own timeout and what is left counts", async () => 
         ? client.echo({ text: "relayed" }, { timeoutMs: 100 })
         : echoed(request, context),
   });
-  client = echoClient(server);
+  client = await echoClient(server);
   const seen = await client.echo({ text: "relay" }, { timeoutMs: 1_500 });
   expect(Number(seen.timeLeftMs)).toBeLessThanOrEqual(100);
 });
@@ -53,7 +53,7 @@ test("only what may be repeated is repeated, three times at most", async () => {
     throw Object.assign(new Error("no database"), { code: "ECONNREFUSED" });
   };
   await using server = await startEchoServer({ echo: fail, write: fail });
-  const client = echoClient(server);
+  const client = await echoClient(server);
   for (const call of [
     () => client.echo({ text: "no side effects" }),
     () => client.write({ text: "without a key" }),
@@ -76,14 +76,14 @@ test("retries stop when most calls fail", async () => {
       throw Object.assign(new Error("no database"), { code: "ECONNREFUSED" });
     },
   });
-  const client = echoClient(server);
+  const client = await echoClient(server);
   for (let n = 0; n < 10; n++) await client.echo({}).catch(asError);
   expect(calls).toBeLessThan(20);
 });
 
 test("a server that is not there is unavailable", async () => {
-  await using certificates = testCertificates();
-  const tls = certificates.identity("test-client");
+  await using certificates = await testCertificates();
+  const tls = await certificates.identity("test-client");
   await using client = openClient(echo.service, { url: "https://localhost:1", tls });
   const error = await (client.rpc as Untyped).write({}, { timeoutMs: 1_000 }).catch(asError);
   expect(error.code).toBe(Code.Unavailable);
@@ -91,8 +91,8 @@ test("a server that is not there is unavailable", async () => {
 
 test("a server of another authority is not spoken to", async () => {
   await using server = await startEchoServer();
-  await using other = testCertificates();
-  const tls = other.identity("test-client");
+  await using other = await testCertificates();
+  const tls = await other.identity("test-client");
   await using client = openClient(echo.service, { url: server.url, tls });
   const error = await (client.rpc as Untyped).echo({}, { timeoutMs: 1_000 }).catch(asError);
   expect(error).toBeInstanceOf(ConnectError);
@@ -131,7 +131,7 @@ test("a server that says goodbye takes no client down with it", async () => {
 /** HTTP/2 with nothing but the protocol, whose streams and sessions the test may disturb. */
 async function startBareServer(disturb: (stream: Untyped) => boolean) {
   await using stack = new AsyncDisposableStack();
-  const certificates = stack.use(testCertificates());
+  const certificates = stack.use(await testCertificates());
   const answer = ({ text }: Untyped) => ({ text });
   const handler = connectNodeAdapter({
     routes: (router) => {
@@ -139,7 +139,7 @@ async function startBareServer(disturb: (stream: Untyped) => boolean) {
     },
   });
   const sessions = new Set<ServerHttp2Session>();
-  const server = createSecureServer(readTls(certificates.identity("bare")));
+  const server = createSecureServer(readTls(await certificates.identity("bare")));
   server.on("session", (session) => {
     sessions.add(session);
     session.on("close", () => sessions.delete(session));
@@ -156,7 +156,7 @@ async function startBareServer(disturb: (stream: Untyped) => boolean) {
     for (const session of sessions) session.destroy();
   });
   const url = `https://localhost:${(server.address() as AddressInfo).port}`;
-  const tls = certificates.identity("test-client");
+  const tls = await certificates.identity("test-client");
   const { rpc } = stack.use(openClient(echo.service, { url, tls }));
   const owned = stack.move();
   return {

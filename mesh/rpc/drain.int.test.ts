@@ -17,7 +17,7 @@ test("a call under way is finished, a new one is not taken", async () => {
       return echoed(request, context);
     },
   });
-  const client = echoClient(server);
+  const client = await echoClient(server);
   const answer = client.echo({ text: "under way" });
   await arrived.promise;
 
@@ -41,7 +41,7 @@ test("a call that outlasts the drain is aborted with a typed error", async () =>
     },
     { config: { drainTimeoutMs: 100 } },
   );
-  const client = echoClient(server);
+  const client = await echoClient(server);
   const answer = client.echo({ text: "endless" }).catch(asError);
   const signal = await arrived.promise;
   const startedAt = performance.now();
@@ -53,7 +53,7 @@ test("a call that outlasts the drain is aborted with a typed error", async () =>
 
 test("idle connections, watches and oversized requests without an end hold nothing back", async () => {
   await using server = await startEchoServer();
-  const tls = readTls(server.certificates.identity("test-client"));
+  const tls = readTls(await server.certificates.identity("test-client"));
   const agent = new Agent({ keepAlive: true, ...tls });
   await new Promise((resolve, reject) => {
     const request = httpsRequest(`${server.url}/livez`, { agent }, (response) => {
@@ -71,7 +71,7 @@ test("idle connections, watches and oversized requests without an end hold nothi
   expect(statuses).toEqual(["429 undefined", "429 undefined", "200 8"]);
 
   const statusesSeen: number[] = [];
-  const health = server.client(Health);
+  const health = await server.client(Health);
   const watching = (async () => {
     for await (const { status } of health.watch({})) statusesSeen.push(status);
   })();

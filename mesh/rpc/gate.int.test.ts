@@ -42,8 +42,8 @@ describe("the gate", () => {
   test.each(["no certificate", "a certificate of another authority"])(
     "%s is unauthenticated, before the body is read",
     async (which) => {
-      await using foreign = testCertificates();
-      const tls = which === "no certificate" ? null : foreign.identity("test-client");
+      await using foreign = await testCertificates();
+      const tls = which === "no certificate" ? null : await foreign.identity("test-client");
       const answer = await sendJson(server, "not even JSON", { tls });
       expect([answer.status, answer.json.code]).toEqual([401, "unauthenticated"]);
       expect(answer.json.details[0].debug.refusal).toBe("REQUEST_REFUSAL_UNAUTHENTICATED");
@@ -52,7 +52,9 @@ describe("the gate", () => {
 
   test("a resumed TLS session does not lend its identity", async () => {
     const ca = readFileSync(server.certificates.caFile);
-    const first = await tlsSession({ ...readTls(server.certificates.identity("test-client")) });
+    const first = await tlsSession({
+      ...readTls(await server.certificates.identity("test-client")),
+    });
     const options = first.session ? { ca, session: first.session } : { ca };
     const second = await tlsSession(options);
     expect(second.reused).toBe(false);
@@ -60,7 +62,7 @@ describe("the gate", () => {
   });
 
   test("an identity that expires loses its access while connected", async () => {
-    const tls = server.certificates.identity("short-lived", { lifeMs: 2_000 });
+    const tls = await server.certificates.identity("short-lived", { lifeMs: 2_000 });
     const session = connectHttp2(server.url, readTls(tls));
     const ask = () => http2Status(session, "/bursar.testing.v1.EchoService/Echo");
     expect(await ask()).toBe(403);
@@ -71,7 +73,7 @@ describe("the gate", () => {
 
   test("an identity without the scope, or that nobody listed, is denied by name", async () => {
     for (const name of ["reader", "stranger"]) {
-      const client = echoClient(server, name);
+      const client = await echoClient(server, name);
       const error = await client.write({ text: "x" }).catch(asError);
       expect(error.code).toBe(Code.PermissionDenied);
       expect(requestRefusalOf(error)).toMatchObject({
@@ -79,7 +81,8 @@ describe("the gate", () => {
         problems: [{ field: "testing.echo.write" }],
       });
     }
-    expect(await echoClient(server, "reader").echo({ text: "ok" })).toMatchObject({ text: "ok" });
+    const reader = await echoClient(server, "reader");
+    expect(await reader.echo({ text: "ok" })).toMatchObject({ text: "ok" });
   });
 });
 
@@ -95,15 +98,15 @@ describe("what operators see", () => {
 
   test("metrics need their scope, and count every call, refused ones too", async () => {
     expect((await send(server, "/metrics", { tls: null })).status).toBe(401);
-    const tls = server.certificates.identity("reader");
+    const tls = await server.certificates.identity("reader");
     expect((await send(server, "/metrics", { tls })).status).toBe(403);
     expect((await sendJson(server, '{"amountMinor":1e2}')).status).toBe(400);
     expect((await sendJson(server, " ".repeat(5_000_000))).status).toBe(429);
     expect((await sendJson(server, "{}")).status).toBe(200);
     expect((await sendJson(server, "{}", { tls: null })).status).toBe(401);
-    const stranger = server.certificates.identity("stranger");
+    const stranger = await server.certificates.identity("stranger");
     expect((await sendJson(server, "{}", { tls: stranger })).status).toBe(403);
-    const allowed = { tls: server.certificates.identity("metrics") };
+    const allowed = { tls: await server.certificates.identity("metrics") };
     const text = (await send(server, "/metrics", allowed)).body.toString();
     for (const code of ["ok", ...refusals]) {
       expect(text).toMatch(
@@ -115,7 +118,7 @@ describe("what operators see", () => {
   });
 
   test("health follows readiness and knows its services", async () => {
-    const client = server.client(Health);
+    const client = await server.client(Health);
     const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
     expect(await client.check({ service: echo.service.typeName })).toMatchObject({
       status: SERVING,
@@ -133,7 +136,7 @@ describe("what operators see", () => {
   });
 
   test("buf curl needs no schema: reflection has it", async () => {
-    const { caFile, certFile, keyFile } = server.certificates.identity("test-client");
+    const { caFile, certFile, keyFile } = await server.certificates.identity("test-client");
     const tls = ["--cacert", caFile, "--cert", certFile, "--key", keyFile];
     const curl = (...rest: string[]) =>
       promisify(execFile)("node_modules/.bin/buf", ["curl", ...tls, ...rest]);

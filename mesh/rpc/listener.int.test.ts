@@ -12,7 +12,7 @@ const log = createLog({ service: "s", level: "silent" });
 test("a new certificate is taken up without a restart", async () => {
   await using world = await startListener();
   const before = await world.connect();
-  world.certificates.identity("server");
+  await world.certificates.identity("server");
   let after = before;
   for (let tries = 0; tries < 100 && after.serial === before.serial; tries++) {
     await sleep(10);
@@ -45,8 +45,8 @@ test("noise on the port does no harm", async () => {
 
 /** A listener whose certificate is short-lived, so that the next one asked for is another. */
 async function startListener() {
-  const certificates = testCertificates();
-  const tls = certificates.identity("server", { lifeMs: 60_000 });
+  const certificates = await testCertificates();
+  const tls = await certificates.identity("server", { lifeMs: 60_000 });
   const listener = await listen({
     host: "127.0.0.1",
     port: 0,

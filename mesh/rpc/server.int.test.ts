@@ -94,7 +94,7 @@ describe("protocols", () => {
   });
 
   test("a gRPC client of another make is served", async () => {
-    const { ca, cert, key } = readTls(server.certificates.identity("test-client"));
+    const { ca, cert, key } = readTls(await server.certificates.identity("test-client"));
     const client = new grpc.Client(
       `localhost:${server.port}`,
       grpc.credentials.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(cert)),
@@ -125,7 +125,7 @@ describe("errors", () => {
     async (authority) => {
       const session = connectHttp2(
         server.url,
-        readTls(server.certificates.identity("test-client")),
+        readTls(await server.certificates.identity("test-client")),
       );
       const status = await http2Status(session, "/bursar.testing.v1.EchoService/Echo", {
         ":authority": authority,
@@ -136,7 +136,8 @@ describe("errors", () => {
   );
 
   test("a bug is opaque to the caller and logged with its cause", async () => {
-    const error = await echoClient(server).echo({ text: "throw" }).catch(asError);
+    const client = await echoClient(server);
+    const error = await client.echo({ text: "throw" }).catch(asError);
     expect([error.code, error.rawMessage]).toEqual([Code.Internal, "internal error"]);
     expect(error.details).toEqual([]);
     const line = server.logLines.findLast(({ level }) => level === "error");
@@ -144,7 +145,8 @@ describe("errors", () => {
   });
 
   test("a fault is unavailable, and does not say what failed", async () => {
-    const error = await echoClient(server).echo({ text: "fault" }).catch(asError);
+    const client = await echoClient(server);
+    const error = await client.echo({ text: "fault" }).catch(asError);
     expect([error.code, error.rawMessage]).toEqual([Code.Unavailable, "try again later"]);
   });
 
@@ -203,7 +205,8 @@ describe("limits", () => {
   });
 
   test("a handler that ignores its deadline does not hold the answer back", async () => {
-    const error = await echoClient(server)
+    const client = await echoClient(server);
+    const error = await client
       .echo({ text: "sleep" }, { timeoutMs: 100 })
       .catch(asError);
     expect(error.code).toBe(Code.DeadlineExceeded);
@@ -214,7 +217,7 @@ describe("limits", () => {
   });
 
   test("a body that does not come is not waited for beyond the deadline", async () => {
-    const session = connectHttp2(server.url, readTls(server.certificates.identity("test-client")));
+    const session = connectHttp2(server.url, readTls(await server.certificates.identity("test-client")));
     const path = "/bursar.testing.v1.EchoService/Echo";
     const status = await http2Status(session, path, { "connect-timeout-ms": "100" }, false);
     expect(status).toBe(504);
@@ -238,7 +241,7 @@ async function* messages(...texts: string[]) {
 }
 
 function transport(make: Untyped, options: object): Untyped {
-  const nodeOptions = readTls(server.certificates.identity("test-client"));
+  const nodeOptions = readTls(await server.certificates.identity("test-client"));
   return make({ baseUrl: server.url, nodeOptions, ...options });
 }
 

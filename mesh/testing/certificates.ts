@@ -16,12 +16,12 @@ export type TestCertificates = AsyncDisposable & {
   readonly caFile: string;
   readonly authority: Authority;
   /** Files of a certificate for `spiffe://bursar/<name>`; the same files for the same name. */
-  identity(name: string, over?: Pick<LeafOptions, "lifeMs">): TlsFiles;
+  identity(name: string, over?: Pick<LeafOptions, "lifeMs">): Promise<TlsFiles>;
 };
 
-export function testCertificates(): TestCertificates {
+export async function testCertificates(): Promise<TestCertificates> {
   const dir = mkdtempSync(join(tmpdir(), "bursar-certificates-"));
-  const authority = ensureAuthority(dir);
+  const authority = await ensureAuthority(dir);
   return {
     dir,
     caFile: authority.caFile,

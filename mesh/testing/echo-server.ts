@@ -58,8 +58,8 @@ export function startEchoServer(
   });
 }
 
-export function echoClient(server: TestServer, name?: string): Untyped {
-  return server.client(echo.service, name) as Client<never>;
+export async function echoClient(server: TestServer, name?: string): Promise<Untyped> {
+  return (await server.client(echo.service, name)) as Client<never>;
 }
 
 export type Answer = {
@@ -78,8 +78,13 @@ export type PlainRequest = {
 };
 
 /** One HTTP/1.1 request with a connection of its own. */
-export function send(server: TestServer, path: string, plain: PlainRequest = {}): Promise<Answer> {
-  const { method, headers = {}, body, tls = server.certificates.identity("test-client") } = plain;
+export async function send(
+  server: TestServer,
+  path: string,
+  plain: PlainRequest = {},
+): Promise<Answer> {
+  const { method, headers = {}, body } = plain;
+  const { tls = await server.certificates.identity("test-client") } = plain;
   const ca = readFileSync(server.certificates.caFile);
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const request = httpsRequest(

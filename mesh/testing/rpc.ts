@@ -37,7 +37,7 @@ export type TestServer = AsyncDisposable & {
   /** Stops the server alone: its clients stay open. */
   stop(): Promise<void>;
   /** A mesh client with the identity `spiffe://bursar/<name>`; closed with the server. */
-  client<S extends DescService>(service: S, name?: string): Client<S>;
+  client<S extends DescService>(service: S, name?: string): Promise<Client<S>>;
 };
 
 const everything: TestGrant = { scopes: ["*.*.*"], ledgerIds: ["*"] };
@@ -45,7 +45,7 @@ const everything: TestGrant = { scopes: ["*.*.*"], ledgerIds: ["*"] };
 export async function startTestServer(options: TestServerOptions): Promise<TestServer> {
   await using stack = new AsyncDisposableStack();
   const { service = "test-service", routes, readiness = () => [] } = options;
-  const certificates = stack.use(testCertificates());
+  const certificates = stack.use(await testCertificates());
   const logLines: Record<string, unknown>[] = [];
   const write = (line: string) => void logLines.push(JSON.parse(line));
   const grants = { "test-client": everything, ...options.grants };
@@ -55,7 +55,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
       config: {
         host: "127.0.0.1",
         port: 0,
-        tls: certificates.identity(service),
+        tls: await certificates.identity(service),
         accessFile: writeAccess(certificates.dir, grants),
         jwksFile: undefined,
         logLevel: "debug",
@@ -76,8 +76,8 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     certificates,
     logLines,
     stop: async () => server[Symbol.asyncDispose](),
-    client(desc, name = "test-client") {
-      const tls = certificates.identity(name);
+    async client(desc, name = "test-client") {
+      const tls = await certificates.identity(name);
       return owned.use(openClient(desc, { url, tls })).rpc;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -1,14 +1,9 @@
 import { readFileSync } from "node:fs";
-import { create } from "@bufbuild/protobuf";
-import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { DisputeOutcome } from "#gen/bursar/payments/v1/events_pb.ts";
-import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
-import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
-import { validate } from "#mesh/policy/validation.ts";
-import { normalise } from "./normalise.ts";
-import { paymentEventSchemas } from "./outcome.ts";
+import { outcomeOf, webhookWith } from "../testing/webhooks.ts";
 
 const usd = (amountMinor: bigint) => ({ amountMinor, currencyCode: "USD" });
 const payment = { paymentId: "standard/shop/pay_1", orderId: "ord_1" };
@@ -199,30 +194,6 @@ function refund(data: object) {
   return run(JSON.stringify({ ...exampleOf("payment.refunded"), data }));
 }
 
-/** Runs the normaliser; what it makes must keep the rules of its schema. */
 function run(body: string, provider = "standard") {
-  const outcome = normalise(
-    create(WebhookReceivedSchema, {
-      webhookId: "webhook-1",
-      endpointId: "endpoint-1",
-      provider,
-      providerAccount: "shop",
-      ledgerId: "main",
-      eventId: "msg_1",
-      body: Buffer.from(body),
-      bodySha256: new Uint8Array(32),
-      verification: {
-        scheme: "standard-webhooks",
-        algorithm: "hmac-sha256",
-        keyFingerprint: "0123456789abcdef",
-        coverage: Coverage.ID_TIME_BODY,
-      },
-      receivedTime: timestampFromMs(1_700_000_000_250),
-    }),
-  );
-  for (const event of outcome.kind === "events" ? outcome.events : []) {
-    const schema = paymentEventSchemas.find(({ typeName }) => typeName === event.$typeName)!;
-    expect(validate(schema, event as never)).toEqual([]);
-  }
-  return outcome;
+  return outcomeOf(webhookWith(body, { provider, providerAccount: "shop", eventId: "msg_1" }));
 }
