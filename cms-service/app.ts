@@ -25,7 +25,6 @@ import type { Config } from "./config.ts";
 import { ledgerConsumer } from "./consumer.ts";
 import { courseService } from "./courses/service.ts";
 import { watchDatabase } from "./readiness.ts";
-import { storable } from "./requests/storable.ts";
 
 export const service = "cms-service";
 export const schema = "cms";
@@ -64,11 +63,11 @@ export async function startCms(config: Config, log: Log): Promise<Server> {
 export function cmsRoutes(options: OrderServiceOptions): (router: ConnectRouter) => void {
   const { pool } = options;
   return (router) => {
-    router.service(CourseService, storable(courseService(pool)));
-    router.service(CatalogService, storable(catalogService(pool)));
-    router.service(OfferService, storable(offerService(pool)));
-    router.service(OrderService, storable(orderService(options)));
-    router.service(EnrollmentService, storable(enrollmentService(pool)));
+    router.service(CourseService, courseService(pool));
+    router.service(CatalogService, catalogService(pool));
+    router.service(OfferService, offerService(pool));
+    router.service(OrderService, orderService(options));
+    router.service(EnrollmentService, enrollmentService(pool));
     router.service(ConsumerService, consumerService(pool));
   };
 }

@@ -10,6 +10,7 @@ import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { startConsumer } from "#mesh/events/consume.ts";
 import { publish } from "#mesh/events/publish.ts";
+import { createGroupPublisher } from "#mesh/events/publish-group.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
 import { openTestDatabase } from "#mesh/testing/database.ts";
@@ -71,6 +72,55 @@ test("every event acknowledged under kill -9 of the broker is stored once", asyn
   const stored = await storedIds(broker);
   expect(stored.toSorted()).toEqual(acked.toSorted());
   await server[Symbol.asyncDispose]();
+});
+
+test("events published in groups under kill -9 of the broker all get an answer", async () => {
+  const port = await freePort();
+  const dataDir = join(folder, "grouped");
+  let server = await startNatsServer({ dataDir, port });
+  await using broker = brokerOn(port);
+  await broker.waitUntilConnected(5_000);
+  const publishGrouped = createGroupPublisher(broker, { deadlineMs: 30_000 });
+  await publishGrouped(encodedPayment("pi_first"));
+
+  const ids = ["payment/pi_first"];
+  for (let kills = 0; kills < 4; kills++) {
+    const events = Array.from({ length: 700 }, (_, n) => encodedPayment(`pi_${kills}_${n}`));
+    ids.push(...events.map(({ messageId }) => messageId));
+    const answers = events.map((event) => publishGrouped(event));
+    // While the first groups are on their way, or written and not yet answered.
+    await sleep(Math.random() * 30);
+    process.kill(server.pid, "SIGKILL");
+    await server.exited;
+    // What comes while the broker is away waits with the others.
+    ids.push(`payment/pi_late_${kills}`);
+    answers.push(publishGrouped(encodedPayment(`pi_late_${kills}`)));
+    server = await startNatsServer({ dataDir, port });
+    await Promise.all(answers);
+  }
+
+  expect((await storedIds(broker)).toSorted()).toEqual(ids.toSorted());
+  await server[Symbol.asyncDispose]();
+}, 90_000);
+
+test("a lane whose group was not heard in time is free for the next", async () => {
+  const port = await freePort();
+  const dataDir = join(folder, "unheard");
+  const server = await startNatsServer({ dataDir, port });
+  await using broker = brokerOn(port);
+  await broker.waitUntilConnected(5_000);
+  const publishGrouped = createGroupPublisher(broker, { deadlineMs: 1_500 });
+  await publishGrouped(encodedPayment("pi_first"));
+  const events = Array.from({ length: 700 }, (_, n) => encodedPayment(`pi_${n}`));
+  process.kill(server.pid, "SIGKILL");
+  const unheard = await Promise.allSettled(events.map((event) => publishGrouped(event)));
+  expect(new Set(unheard.map(({ status }) => status))).toEqual(new Set(["rejected"]));
+
+  await using _again = await startNatsServer({ dataDir, port });
+  await broker.waitUntilConnected(10_000);
+  await Promise.all(events.map((event) => publishGrouped(event)));
+  const wanted = ["payment/pi_first", ...events.map(({ messageId }) => messageId)];
+  expect((await storedIds(broker)).toSorted()).toEqual(wanted.toSorted());
 });
 
 test("a consumer under kill -9 of the broker handles every event once", async () => {

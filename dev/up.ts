@@ -12,9 +12,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 const folder = ".bursar";
-console.log(
-  existsSync(folder) ? "starting on what .bursar/ holds …" : "starting for the first time …",
-);
+const before = existsSync(`${folder}/pids`);
+console.log(before ? "starting on the data in .bursar/ …" : "starting for the first time …");
 const house = await openHouse({ folder, say: (line) => console.log(dim(line)) });
 {
   await using _house = house;
@@ -40,14 +39,14 @@ function printAddresses(env: Record<string, string>, envFile: string): void {
   console.log(bold("\nTry, in another terminal in this folder:"));
   console.log(dim(`\n  source ${envFile}; export PATH="$PWD/node_modules/.bin:$PATH"\n`));
   const mutual = '--cacert "$BURSAR_CA" --cert "$BURSAR_CERT" --key "$BURSAR_KEY"';
-  console.log(dim("  # Connect: plain JSON over HTTPS"));
+  console.log(dim("  # a payment, signed as Stripe signs it"));
+  console.log("  node dev/send.ts stripe payment_intent.succeeded --amount 4900 --currency usd\n");
+  console.log(dim("  # the books it made; Connect: plain JSON over HTTPS"));
   console.log(`  curl ${mutual} \\
     -H 'content-type: application/json' -d '{"ledgerId": "main"}' \\
     "$BURSAR_LEDGER_URL/bursar.ledger.v1.LedgerService/GetTrialBalance"\n`);
-  console.log(dim("  # gRPC, with the types asked from the server"));
+  console.log(dim("  # what the gateway made of it; gRPC, with the types asked from the server"));
   console.log(`  buf curl ${mutual} --protocol grpc \\
-    -d '{}' "$BURSAR_CMS_URL/bursar.cms.v1.OfferService/ListOffers"\n`);
-  console.log(dim("  # a payment, signed as Stripe signs it"));
-  console.log("  node dev/send.ts stripe payment_intent.succeeded --amount 4900 --currency usd\n");
+    -d '{}' "$BURSAR_GATEWAY_ADMIN_URL/bursar.webhook.v1.DeliveryService/ListDeliveries"\n`);
   console.log("Ctrl-C stops everything.");
 }

@@ -23,7 +23,7 @@ import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
 import type { Note, Time } from "./rules/books.ts";
 import { type Money, namesOf, type PaymentFact } from "./rules/payment-facts.ts";
 import { accountsOf, chartNameOf, type Recorded, recordFact } from "./rules/record-fact.ts";
-import { isStorable, isTime } from "./storable.ts";
+import { isTime } from "./rules/time.ts";
 import { type Needs, needAccount } from "./store/load.ts";
 
 export const paymentEvents = [
@@ -60,8 +60,8 @@ export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Pr
       return facts.map(({ message, fact }): Recorded => {
         const occurredTime = message.occurredTime;
         assert(occurredTime && message.provenance, "validation requires time and provenance");
-        const problem = problemOf(fact, occurredTime);
-        if (problem) return { kind: "dead", reason: "refused", detail: problem };
+        // What a column cannot hold would otherwise stop the whole batch.
+        if (!isTime(occurredTime)) return outOfRange(occurredTime);
         const metadata = notesOf(message.provenance);
         return recordFact(booksOf(message.ledgerId), fact, { occurredTime, metadata });
       });
@@ -73,18 +73,14 @@ export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Pr
   };
 }
 
+function outOfRange({ seconds }: Time): Recorded {
+  const detail = `occurred_time ${seconds} s is out of range`;
+  return { kind: "dead", reason: "refused", detail };
+}
+
 function addNeeds(needs: Needs, fact: PaymentFact): void {
   for (const name of namesOf(fact)) needs.names.add(name);
   if ("paymentId" in fact && fact.kind !== "payment-failed") needs.paymentIds.add(fact.paymentId);
-}
-
-/** What a column cannot hold would otherwise stop the whole batch. */
-function problemOf(fact: PaymentFact, occurredTime: Time): string | undefined {
-  if (!isTime(occurredTime)) return `occurred_time ${occurredTime.seconds} s is out of range`;
-  if (fact.kind === "payment-succeeded" && !isStorable(fact.orderId)) {
-    return `order_id ${JSON.stringify(fact.orderId)} is not storable text`;
-  }
-  return undefined;
 }
 
 const reasons = {

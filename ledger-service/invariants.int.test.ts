@@ -90,7 +90,8 @@ test("refuses entries added to a transaction that is complete", async () => {
     await tx`
       with opened as (
         insert into account (ledger_id, account_code, asset_code, kind, opened_sequence, open_time)
-        select id, code, 'USD', 'asset', 1, now() from ledger, unnest('{late:a,late:b}'::text[]) code
+        select id, code, 'USD', 'asset', 1, now()
+        from ledger, unnest('{late:a,late:b}'::text[]) code
         returning account_id
       )
       insert into account_state select account_id, 0, 0, 0, 1 from opened

@@ -12,8 +12,8 @@ import type { Command } from "./rules/commands.ts";
 
 export type Poster = AsyncDisposable & {
   /**
-   * One answer a command, in the same order; the commands share a batch when there is room. A signal
-   * that is aborted keeps a command out of the next batch; once in a batch it is decided.
+   * One answer a command, in the same order; the commands share a batch when there is room. A
+   * signal that is aborted keeps a command out of the next batch; once in a batch it is decided.
    */
   submit(
     ledgerId: string,

@@ -97,6 +97,24 @@ test("of two relays one publishes, and the other takes over when it ends", async
   }
 });
 
+test("a stream that lost its facts gets all of them again", async () => {
+  await using database = await openLedgerDatabase();
+  await using broker = await openTestBroker();
+  await using poster = openPoster(database);
+  await prepareLedger(poster);
+  {
+    await using _relay = relayOf(database.pool, broker.broker);
+    await publishedUpTo(database.pool, preparedSequence);
+  }
+  const manager = await broker.broker.jsm();
+  await manager.streams.delete("LEDGER");
+  await submit(poster, sale("after", 1n));
+  await using _relay = relayOf(database.pool, broker.broker);
+  await publishedUpTo(database.pool, preparedSequence + 1n);
+  const { state } = await manager.streams.info("LEDGER");
+  expect(state.messages).toBe(Number(preparedSequence + 1n));
+});
+
 test("facts wait in the journal while the broker is away", async () => {
   await using database = await openLedgerDatabase();
   await using poster = openPoster(database);

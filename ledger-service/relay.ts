@@ -1,8 +1,9 @@
 // Publishes the journal: the exact bytes of every fact, once they are committed, in the order of each
-// ledger (where the broker fails in between, a fact that is sent again comes after later ones). Dense sequences need no outbox: what is above the published position is what is still
-// to be published, and no gap can fill up later. One process publishes at a time, and its death frees
-// the lock at once. Should the broker lose what it had acknowledged, the position does not know: it
-// must be set back by hand, and consumers will recognise what they have.
+// ledger (where the broker fails in between, a fact that is sent again comes after later ones).
+// Dense sequences need no outbox: what is above the published position is what is still to be
+// published, and no gap can fill up later. One process publishes at a time, and its death frees the
+// lock at once. A broker that holds fewer facts than it acknowledged has lost some: then the whole
+// journal is published again, and consumers recognise what they have.
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,6 +13,7 @@ import { isFault } from "#mesh/database/transaction.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { type EncodedEvent, wrapEvent } from "#mesh/events/event.ts";
 import { publishAll } from "#mesh/events/publish-group.ts";
+import { ensureStream } from "#mesh/events/streams.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { ledgerEvents } from "./journal.ts";
@@ -86,7 +88,7 @@ async function lead(
 
 async function publishUntilStopped(
   session: Session,
-  { broker }: RelayOptions,
+  { broker, log }: RelayOptions,
   bell: Bell,
   setLag: (events: number) => void,
   stopping: AbortSignal,
@@ -94,12 +96,16 @@ async function publishUntilStopped(
   let prepared = false;
   while (!stopping.aborted) {
     if (!broker.connected) {
+      prepared = false;
       await bell.wait(pollMs);
       continue;
     }
-    // Made by the first publish, it would let later ones overtake the first.
-    if (!prepared) await ensureStream(broker, "LEDGER");
-    prepared = true;
+    if (!prepared) {
+      // Made by the first publish, the stream would let later ones overtake the first.
+      await ensureStream(broker, "LEDGER");
+      await rewindIfLost(session, broker, log);
+      prepared = true;
+    }
     let left = 0n;
     for (const backlog of await readBacklogs(session)) {
       const published = await publishSome(session, broker, backlog);
@@ -108,6 +114,22 @@ async function publishUntilStopped(
     setLag(Number(left));
     if (left === 0n) await bell.wait(pollMs);
   }
+}
+
+/** The stream counts every message it ever stored, so it cannot count less than was published. */
+async function rewindIfLost(session: Session, broker: Broker, log: Log): Promise<void> {
+  const manager = await broker.jsm();
+  const { state } = await manager.streams.info("LEDGER");
+  const [row] = await session<{ published: bigint }[]>`
+    select coalesce(sum(published_sequence), 0)::bigint as published from relay_position
+  `;
+  const published = row?.published ?? 0n;
+  if (BigInt(state.last_seq) >= published) return;
+  log.error("the LEDGER stream lost facts it had acknowledged; all are published again", {
+    published,
+    stored: state.last_seq,
+  });
+  await session`update relay_position set published_sequence = 0`;
 }
 
 /** Moves one ledger's position past what the broker has acknowledged without a gap. */

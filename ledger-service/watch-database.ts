@@ -16,7 +16,7 @@ export function watchDatabase(pool: Pool): DatabaseWatch {
 
   async function watch(): Promise<void> {
     while (!signal.aborted) {
-      const late = sleep(answerMsMax, false, { signal }).catch(() => false);
+      const late = sleep(answerMsMax, false, { signal, ref: false }).catch(() => false);
       const answer = pool`select 1`.then(
         () => true,
         () => false,

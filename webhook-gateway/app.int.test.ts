@@ -76,8 +76,9 @@ test("the gateway starts while the broker is away, refuses webhooks and is not r
   expect(await get(gateway.port, "/livez")).toBe(200);
 });
 
-test("a configuration with several mistakes names them all", () => {
-  expect(() => readConfig({ ...environment(), DOOR_PORT: "x", NATS_URL: undefined })).toThrow(
+test("a configuration with several mistakes names them all", async () => {
+  const env = await environment();
+  expect(() => readConfig({ ...env, DOOR_PORT: "x", NATS_URL: undefined })).toThrow(
     /NATS_URL is not set; DOOR_PORT must be a whole number/,
   );
 });

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import { fromBinary } from "@bufbuild/protobuf";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { DeadLetterReason, HeaderSchema } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
@@ -146,14 +148,45 @@ test("the whole stream once more changes nothing", async () => {
   const manager = await testBroker.broker.jsm();
   await manager.consumers.delete("WEBHOOKS", "gateway-WEBHOOKS");
   desk = openDesk();
-  const { state } = await manager.streams.info("WEBHOOKS");
-  await expect
-    .poll(async () => {
-      const info = await manager.consumers.info("WEBHOOKS", "gateway-WEBHOOKS").catch(() => null);
-      return info?.ack_floor.stream_seq;
-    })
-    .toBe(state.last_seq);
+  await settledAll();
   expect(await everything()).toEqual(before);
+});
+
+test("what a provider sends again after the broker has forgotten it changes nothing", async () => {
+  await using _forgetful = await forgetQuickly();
+  const webhook = await arrive(said({ pending_webhooks: 2 }));
+  await expect.poll(() => deliveryOf(webhook)).toBeDefined();
+  const before = await everything();
+
+  await sleep(forgetMs);
+  await arrive(said({ pending_webhooks: 1 }), eventId, {
+    endpointId: "endpoint-2",
+    receivedTime: timestampFromMs(1_700_000_900_000),
+    headers: [create(HeaderSchema, { name: "stripe-signature", value: "t=1700000900,v1=00" })],
+  });
+  await settledAll();
+
+  expect(await everything()).toEqual(before);
+  expect(await paymentsOf(webhook)).toHaveLength(1);
+});
+
+test("another amount under the same id is a conflict, and the first one stays", async () => {
+  await using _forgetful = await forgetQuickly();
+  const webhook = await arrive(said());
+  await expect.poll(() => deliveryOf(webhook)).toBeDefined();
+  const [published] = await paymentsOf(webhook);
+
+  await sleep(forgetMs);
+  const other = stripeBody("payment_intent.succeeded", paymentIntent({ amount_received: 1 }));
+  await arrive(other);
+
+  await expect
+    .poll(() => deadLetterOf(webhook))
+    .toMatchObject({
+      reason: DeadLetterReason.CONFLICT,
+      detail: expect.stringContaining("other content"),
+    });
+  expect(await paymentsOf(webhook)).toEqual([published]);
 });
 
 test("a desk that stopped between publishing and committing publishes the same event again", async () => {
@@ -195,7 +228,40 @@ function openDesk(): AsyncDisposable {
   });
 }
 
-async function arrive(body: string | Buffer, id = eventId): Promise<WebhookReceived> {
+const said = (over: object = {}) => {
+  return stripeBody("payment_intent.succeeded", paymentIntent(), over);
+};
+
+const forgetMs = 150;
+
+/** Until it is disposed, the broker knows repeated ids for a moment only. */
+async function forgetQuickly(): Promise<AsyncDisposable> {
+  const manager = await testBroker.broker.jsm();
+  const streams = ["WEBHOOKS", "PAYMENTS"] as const;
+  for (const name of streams) await manager.streams.update(name, { duplicate_window: 100_000_000 });
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const name of streams) await ensureStream(testBroker.broker, name);
+    },
+  };
+}
+
+async function settledAll(): Promise<void> {
+  const manager = await testBroker.broker.jsm();
+  const { state } = await manager.streams.info("WEBHOOKS");
+  await expect
+    .poll(async () => {
+      const info = await manager.consumers.info("WEBHOOKS", "gateway-WEBHOOKS").catch(() => null);
+      return info?.ack_floor.stream_seq;
+    })
+    .toBe(state.last_seq);
+}
+
+async function arrive(
+  body: string | Buffer,
+  id = eventId,
+  over: Parameters<typeof webhookWith>[1] = {},
+): Promise<WebhookReceived> {
   const bytes = Buffer.from(body as string);
   const bodySha256 = createHash("sha256").update(bytes).digest();
   const type = /"type":"([a-z_.]+)"/.exec(bytes.toString())?.[1] ?? "";
@@ -203,10 +269,11 @@ async function arrive(body: string | Buffer, id = eventId): Promise<WebhookRecei
     webhookId: webhookIdOf("stripe", "acct_demo", { eventId: id, bodySha256 }),
     eventType: type,
     eventId: id,
+    ...over,
   });
   const { broker } = testBroker;
   const store = createPublisher({ broker, source: "webhook-gateway", deadlineMs: 5_000, log });
-  expect(await store(webhook)).toMatchObject({ durable: true });
+  expect(await store(webhook)).toEqual({ durable: true, duplicate: false });
   return webhook;
 }
 

@@ -5,7 +5,6 @@
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DescMessage } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
@@ -16,8 +15,9 @@ import { type EncodedEvent, encodeEvent, type Received } from "#mesh/events/even
 import { publishAll } from "#mesh/events/publish-group.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
+import { contentOf } from "./normalise/content.ts";
 import { normalise } from "./normalise/normalise.ts";
-import { type Outcome, paymentEventSchemas } from "./normalise/outcome.ts";
+import { type Outcome, schemaOf } from "./normalise/outcome.ts";
 import { insertDeliveries, type NewDelivery } from "./store.ts";
 import { createTypeLabels } from "./type-labels.ts";
 
@@ -41,6 +41,12 @@ const publishDeadlineMs = 10_000;
 export function startDesk(options: DeskOptions): AsyncDisposable {
   const { pool, broker, log, metrics } = options;
   const count = createOutcomeCounter(metrics);
+  const outcomes = new WeakMap<WebhookReceived, Outcome>();
+  const outcomeOf = (webhook: WebhookReceived) => {
+    const outcome = outcomes.get(webhook) ?? normalise(webhook);
+    outcomes.set(webhook, outcome);
+    return outcome;
+  };
   return startConsumer({
     consumer: "gateway-WEBHOOKS",
     stream: "WEBHOOKS",
@@ -50,7 +56,11 @@ export function startDesk(options: DeskOptions): AsyncDisposable {
     broker,
     log,
     metrics,
-    handle: (tx, batch) => settle(options, count, tx, batch),
+    contentOf: ({ message }) => contentOf(outcomeOf(message)),
+    handle: (tx, batch) => {
+      const settled = batch.map((received) => ({ received, outcome: outcomeOf(received.message) }));
+      return settle(options, count, tx, settled);
+    },
   });
 }
 
@@ -63,12 +73,9 @@ async function settle(
   { broker, source, doorBusy }: DeskOptions,
   count: (webhook: WebhookReceived, outcome: Outcome) => void,
   tx: Tx,
-  batch: readonly Received<typeof WebhookReceivedSchema>[],
+  settled: readonly Settled[],
 ): Promise<Handled> {
   if (doorBusy()) await sleep(giveWayMs);
-  const settled = batch.map((received): Settled => {
-    return { received, outcome: normalise(received.message) };
-  });
   const events = settled.flatMap(({ received, outcome }) => {
     return encodePaymentEvents(received.message, outcome, source);
   });
@@ -87,11 +94,7 @@ function encodePaymentEvents(
 ): EncodedEvent[] {
   if (outcome.kind !== "events") return [];
   return outcome.events.map((event, index) => {
-    const schema: DescMessage | undefined = paymentEventSchemas.find(
-      ({ typeName }) => typeName === event.$typeName,
-    );
-    assert(schema, `${event.$typeName} is no payment event`);
-    return encodeEvent(schema, event, {
+    return encodeEvent(schemaOf(event), event, {
       messageId: `${webhook.webhookId}/${index + 1}`,
       source,
       time: receivedTimeOf(webhook),

@@ -11,13 +11,12 @@ import { refuseRequest } from "#mesh/rpc/errors.ts";
 import { digestPosting, digestReversal, sortedNotes } from "../digest.ts";
 import type { Time } from "../rules/books.ts";
 import type { Command } from "../rules/commands.ts";
-import { isStorable, isTime } from "../storable.ts";
+import { isTime } from "../rules/time.ts";
 import { entryFromWire } from "../wire.ts";
 
 /** `at` is where the request stands in a batch: `requests[3].`. */
 export function postCommand(request: PostTransactionRequest, at = ""): Command {
   const { idempotencyKey, description } = request;
-  checkText(`${at}idempotency_key`, idempotencyKey);
   const parsed = {
     entries: request.entries.map(entryFromWire),
     description,
@@ -33,14 +32,8 @@ export function postCommand(request: PostTransactionRequest, at = ""): Command {
 
 export function reverseCommand(request: ReverseTransactionRequest): Command {
   const { idempotencyKey, description, ledgerSequence: sequence } = request;
-  checkText("idempotency_key", idempotencyKey);
   const digest = digestReversal({ sequence, description });
   return { kind: "reverse", idempotencyKey, digest, sequence, description };
-}
-
-/** Texts that are kept in columns. */
-export function checkText(field: string, text: string): void {
-  if (!isStorable(text)) refuseField(field, "must be Unicode text without the character U+0000");
 }
 
 export function refuseField(field: string, problem: string): never {

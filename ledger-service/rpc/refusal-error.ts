@@ -60,7 +60,7 @@ function messageOf(detail: RefusalDetail): string {
     case Refusal.UNBALANCED:
       return `debits and credits of ${assetCode} differ${differenceOf(detail)}`;
     case Refusal.AMOUNT_OUT_OF_RANGE:
-      return `totals of ${account ? accountText : `asset ${assetCode}`} would leave the range of int64`;
+      return `totals of ${account ? accountText : `asset ${assetCode}`} would leave int64`;
     case Refusal.TRANSACTION_NOT_FOUND:
       return ledgerSequence > 0n
         ? `no transaction has sequence ${ledgerSequence}`

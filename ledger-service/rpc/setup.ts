@@ -11,7 +11,6 @@ import type { Poster } from "../poster.ts";
 import type { Command } from "../rules/commands.ts";
 import { readLedger } from "../store/read.ts";
 import { kindFromWire, kindToWire } from "../wire.ts";
-import { checkText } from "./commands-of.ts";
 import { refusalError } from "./refusal-error.ts";
 
 type Setup = Pick<
@@ -37,7 +36,6 @@ export function setup(pool: Pool, poster: Poster): Setup {
   return {
     async createLedger({ ledgerId, displayName }, context) {
       requireLedger(context, ledgerId);
-      checkText("display_name", displayName);
       const command: Command = { kind: "create-ledger", displayName };
       const { replayed } = await submit("ledger", ledgerId, command, context.signal);
       const ledger = await readLedger(pool, ledgerId);

@@ -1,6 +1,6 @@
-// Refunds. A provider names refunds, states a payment's total, or both; refunded is the larger of the
-// two, less what failed. Each fact posts the difference to what stands posted, so any order of the
-// same facts ends in the same books.
+// Refunds. A provider names refunds, states a payment's total, or both; refunded is the larger of
+// the two, less what failed. Each fact posts the difference to what stands posted, so any order of
+// the same facts ends in the same books.
 
 import assert from "node:assert/strict";
 import type { PaymentTotals } from "./books.ts";

@@ -181,7 +181,8 @@ export function changedPayments(tx: Tx, rows: readonly OfLedger<Payment>[]) {
 
 function paymentColumns(tx: Tx) {
   return tx`ledger_id, payment_id, order_id, currency_code, paid_minor, refunds_named_minor,
-    refunds_stated_minor, refunds_failed_minor, disputed_minor, lost_minor, first_sequence, sequence`;
+    refunds_stated_minor, refunds_failed_minor, disputed_minor, lost_minor, first_sequence,
+    sequence`;
 }
 
 function paymentRows(tx: Tx, rows: readonly OfLedger<Payment>[]) {

@@ -62,6 +62,51 @@ test("two messages of one id inside one batch are one event and one conflict", a
   });
 });
 
+test("what an event says, where it is asked, tells a repetition from a conflict", async () => {
+  await using world = await openConsumerWorld();
+  const saying = (orderId: string, amountMinor: bigint) =>
+    encodedPayment("pi_1", { orderId, amount: { amountMinor, currencyCode: "USD" } });
+  const undecodable = { ...encodedPayment("pi_2"), data: Uint8Array.of(0xff) };
+  await world.publishRaw(saying("ord_1", 1n), saying("ord_2", 1n), saying("ord_3", 2n));
+  await world.publishRaw(undecodable, undecodable);
+
+  await using _consumer = world.start({
+    contentOf: ({ message }) => Buffer.from(String(message.amount?.amountMinor)),
+  });
+
+  await world.expectEffects(["payment/pi_1"]);
+  await vi.waitFor(async () => expect(await world.pending()).toBe(0));
+  expect(await world.deadLetters()).toMatchObject([
+    { reason: DeadLetterReason.CONFLICT, data: Buffer.from(saying("ord_3", 2n).data) },
+    { reason: DeadLetterReason.UNDECODABLE },
+  ]);
+});
+
+test("an event that trips over its own content is given up alone", async () => {
+  await using world = await openConsumerWorld();
+  await world.publish(encodedPayment("pi_1"), encodedPayment("pi_2"));
+  const stumble = ({ messageId }: { messageId: string }) =>
+    assert(messageId !== "payment/pi_1", "this cannot be");
+
+  await using _consumer = world.start({
+    contentOf(event) {
+      stumble(event);
+      return event.data;
+    },
+    handle(tx, batch) {
+      batch.forEach(stumble);
+      return record(tx, batch);
+    },
+  });
+
+  await world.expectEffects(["payment/pi_2"]);
+  await vi.waitFor(async () => {
+    expect(await world.deadLetters()).toMatchObject([
+      { message_id: "payment/pi_1", reason: DeadLetterReason.BUG },
+    ]);
+  });
+});
+
 test("a message without meaning is given up with its bytes and headers, once", async () => {
   await using world = await openConsumerWorld();
   const broken = { ...encodedPayment("pi_1"), data: Uint8Array.of(0xff, 0, 0xff) };

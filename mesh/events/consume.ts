@@ -14,8 +14,8 @@ import type { Metrics } from "../process/metrics.ts";
 import type { Broker } from "./broker.ts";
 import { consumerMetrics, type Outcome, watchParked } from "./consumer-metrics.ts";
 import { writeDeadLetters } from "./dead-letters.ts";
-import { createDecoder, type RawMessage, type Received } from "./event.ts";
-import { recordArrivals } from "./inbox.ts";
+import { createDecoder, type Decoded, type RawMessage, type Received } from "./event.ts";
+import { type ContentOf, recordArrivals } from "./inbox.ts";
 import { release, type Settling, settle } from "./parking.ts";
 import type { StreamName } from "./streams.ts";
 import { type Delivery, openSubscription, type Subscription } from "./subscription.ts";
@@ -51,6 +51,11 @@ export type ConsumerOptions<S extends readonly DescMessage[]> = {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly handle: HandleBatch<S[number]>;
+  /**
+   * What an event says, without what may differ when the same is said again. A message with a known
+   * id and other content is a conflict. Left out, every byte of the message counts.
+   */
+  readonly contentOf?: (event: Received<S[number]>) => Uint8Array;
   readonly afterCommit?: () => void;
 };
 
@@ -61,6 +66,7 @@ export function startConsumer<const S extends readonly DescMessage[]>(
   const { consumer, stream, events, batchMax, broker, pool, metrics } = options;
   const log = options.log.child({ consumer });
   const closing = new AbortController();
+  const decode = createDecoder<S[number]>(events);
   const subscription = openSubscription({
     consumer,
     stream,
@@ -76,7 +82,8 @@ export function startConsumer<const S extends readonly DescMessage[]>(
     subscription,
     closing: closing.signal,
     measure: consumerMetrics(metrics, consumer),
-    settling: { consumer, decode: createDecoder<S[number]>(events), handle: options.handle },
+    settling: { consumer, decode, handle: options.handle },
+    contentOf: createContentOf(decode, options.contentOf),
   });
   const watched = watchParked({ metrics, pool, consumer, closing: closing.signal });
 
@@ -93,11 +100,28 @@ export function startConsumer<const S extends readonly DescMessage[]>(
 type Running<S extends readonly DescMessage[]> = {
   readonly options: ConsumerOptions<S>;
   readonly settling: Settling<S[number]>;
+  readonly contentOf: ContentOf;
   readonly subscription: Subscription;
   readonly log: Log;
   readonly measure: ReturnType<typeof consumerMetrics>;
   readonly closing: AbortSignal;
 };
+
+/** What cannot be decoded, or trips over its own content, counts by its bytes. */
+function createContentOf<D extends DescMessage>(
+  decode: (raw: RawMessage) => Decoded<D>,
+  contentOf: ((event: Received<D>) => Uint8Array) | undefined,
+): ContentOf {
+  if (contentOf === undefined) return ({ data }) => data;
+  return (raw) => {
+    try {
+      const decoded = decode(raw);
+      return decoded.kind === "event" ? contentOf(decoded.event) : raw.data;
+    } catch {
+      return raw.data;
+    }
+  };
+}
 
 async function run<S extends readonly DescMessage[]>(running: Running<S>): Promise<void> {
   for (;;) {
@@ -112,17 +136,12 @@ async function finish<S extends readonly DescMessage[]>(
   running: Running<S>,
   batch: readonly Delivery[],
 ): Promise<void> {
-  const { options, settling, log, closing, measure } = running;
+  const { options, log, closing, measure } = running;
   for (let failures = 0; ; failures++) {
     try {
       const started = performance.now();
-      const outcomes = await inTransaction(options.pool, (tx) => {
-        return settleBatch(
-          tx,
-          settling,
-          batch.map(({ raw }) => raw),
-        );
-      });
+      const raws = batch.map(({ raw }) => raw);
+      const outcomes = await inTransaction(options.pool, (tx) => settleBatch(tx, running, raws));
       measure.batch(outcomes, performance.now() - started);
       return done(running, batch);
     } catch (error) {
@@ -142,15 +161,15 @@ function pauseMs(failures: number): number {
   return Math.min(5_000, 50 * 2 ** failures) * (0.5 + Math.random() / 2);
 }
 
-async function settleBatch<D extends DescMessage>(
+async function settleBatch<S extends readonly DescMessage[]>(
   tx: Tx,
-  settling: Settling<D>,
+  { settling, contentOf }: Running<S>,
   batch: readonly RawMessage[],
 ): Promise<Outcome[]> {
   const { consumer } = settling;
-  const arrivals = await recordArrivals(tx, consumer, batch);
+  const arrivals = await recordArrivals(tx, consumer, batch, contentOf);
   const conflicts = batch.filter((_, index) => arrivals[index] === "conflict");
-  const detail = "a message with this id and other bytes was settled before";
+  const detail = "a message with this id and other content was settled before";
   await writeDeadLetters(
     tx,
     consumer,
@@ -205,7 +224,7 @@ async function bury<S extends readonly DescMessage[]>(
   delivery: Delivery,
   cause: unknown,
 ): Promise<void> {
-  const { options, log, closing, measure } = running;
+  const { options, contentOf, log, closing, measure } = running;
   const { raw } = delivery;
   const { messageId, subject } = raw;
   const reason = DeadLetterReason.BUG;
@@ -217,7 +236,7 @@ async function bury<S extends readonly DescMessage[]>(
   for (let failures = 0; ; failures++) {
     try {
       await inTransaction(options.pool, async (tx) => {
-        await recordArrivals(tx, options.consumer, [raw]);
+        await recordArrivals(tx, options.consumer, [raw], contentOf);
         await writeDeadLetters(tx, options.consumer, [{ raw, reason, detail: String(cause) }]);
       });
       measure.batch([{ subject, outcome: "dead", reason }], 0);

@@ -94,11 +94,19 @@ export type Decoded<D extends DescMessage> =
   | { readonly kind: "event"; readonly event: Received<D> }
   | { readonly kind: "dead"; readonly reason: DeadLetterReason; readonly detail: string };
 
+/** Decodes a message once, however often it is asked. */
 export function createDecoder<D extends DescMessage>(
   events: readonly D[],
 ): (raw: RawMessage) => Decoded<D> {
   const schemas = new Map(events.map((schema) => [schema.typeName, schema]));
+  const known = new WeakMap<RawMessage, Decoded<D>>();
   return (raw) => {
+    const decoded = known.get(raw) ?? decode(raw);
+    known.set(raw, decoded);
+    return decoded;
+  };
+
+  function decode(raw: RawMessage): Decoded<D> {
     const schema = schemas.get(raw.subject);
     if (schema === undefined) {
       return dead(DeadLetterReason.UNKNOWN_EVENT, `no event is called ${raw.subject}`);
@@ -112,7 +120,7 @@ export function createDecoder<D extends DescMessage>(
     const problems = validate(schema, message);
     if (problems.length > 0) return dead(DeadLetterReason.INVALID, describe(problems));
     return { kind: "event", event: { ...raw, message } };
-  };
+  }
 }
 
 function dead(reason: DeadLetterReason, detail: string) {

@@ -7,13 +7,17 @@ import type { RawMessage } from "./event.ts";
 
 export type Arrival = "new" | "duplicate" | "conflict";
 
+/** What of a message tells a repetition from another message under its id. */
+export type ContentOf = (raw: RawMessage) => Uint8Array;
+
 /** Says of each message whether it is new, a repetition, or another one under an id already used. */
 export async function recordArrivals(
   tx: Tx,
   consumer: string,
   batch: readonly RawMessage[],
+  contentOf: ContentOf,
 ): Promise<Arrival[]> {
-  const digests = batch.map(({ data }) => digestOf(data));
+  const digests = batch.map((raw) => digestOf(contentOf(raw)));
   const firstOf = new Map<string, number>();
   for (const [index, { messageId }] of batch.entries()) {
     if (!firstOf.has(messageId)) firstOf.set(messageId, index);

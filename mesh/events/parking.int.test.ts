@@ -28,6 +28,26 @@ test("an event parks until its predecessor arrives, in the same SQL transaction"
   expect(await world.parked()).toEqual([]);
 });
 
+test("an event that is replayed while it waits goes on waiting, once", async () => {
+  await using world = await openConsumerWorld();
+  await using _consumer = world.start({ handle: refundsWait });
+  const refunds = [encodedRefund("pi_1", "re_1"), encodedRefund("pi_1", "re_2")];
+  await world.publish(...refunds);
+  await vi.waitFor(async () => expect(await world.parked()).toHaveLength(2));
+  const waiting = await world.parked();
+
+  await world.database.pool`delete from inbox`;
+  await world.publishRaw(...refunds);
+  await vi.waitFor(async () => {
+    expect(await world.database.pool`select from inbox`).toHaveLength(2);
+  });
+  expect(await world.parked()).toEqual(waiting);
+  expect(await world.deadLetters()).toEqual([]);
+
+  await world.publish(encodedPayment("pi_1"));
+  await world.expectEffects(["payment/pi_1", "refund/re_1", "refund/re_2"]);
+});
+
 test("every order of a payment and its refunds ends in the same effects", async () => {
   await using world = await openConsumerWorld();
   await using _consumer = world.start({ handle: refundsWait });

@@ -91,6 +91,7 @@ export async function settle<D extends DescMessage>(
   return { verdicts, arrived: handled.arrived };
 }
 
+/** An event that is replayed while it waits goes on waiting, once. */
 async function park(
   tx: Tx,
   consumer: string,
@@ -119,6 +120,7 @@ async function park(
     ) with ordinality
       as waiting (message_id, waits_for, subject, stream, stream_sequence, data, headers, position)
     order by position
+    on conflict (consumer, message_id) do update set waits_for = excluded.waits_for
   `;
 }
 

@@ -5,7 +5,7 @@
 import type { MsgHdrs } from "@nats-io/transport-node";
 import type { Broker } from "./broker.ts";
 import type { EncodedEvent } from "./event.ts";
-import { natsHeaders, type Published, publish } from "./publish.ts";
+import { natsHeaders, type Published, publish, whileConnected } from "./publish.ts";
 
 /** Outcomes in the order of the events; what is rejected may be stored nevertheless. */
 export type Outcomes = readonly PromiseSettledResult<Published>[];
@@ -50,15 +50,24 @@ export function createGroupPublisher(
     while (waiting.length > 0) {
       const group = waiting.slice(0, groupEventsMax);
       waiting = waiting.slice(groupEventsMax);
-      const deadlineMs = Math.min(...group.map(({ deadline }) => deadline)) - performance.now();
-      const events = group.map(({ event }) => event);
+      await settle(group);
+    }
+    lanesBusy -= 1;
+  }
+
+  /** Whatever happens, everybody in the group hears of it, and the lane goes on. */
+  async function settle(group: readonly Waiting[]): Promise<void> {
+    const deadlineMs = Math.min(...group.map(({ deadline }) => deadline)) - performance.now();
+    const events = group.map(({ event }) => event);
+    try {
       const outcomes = await publishAll(broker, events, { deadlineMs });
       for (const [n, outcome] of outcomes.entries()) {
         if (outcome.status === "fulfilled") group[n]!.resolve(outcome.value);
         else group[n]!.reject(outcome.reason);
       }
+    } catch (error) {
+      for (const { reject } of group) reject(error);
     }
-    lanesBusy -= 1;
   }
 
   return (event) => {
@@ -107,7 +116,9 @@ async function publishGroup(
   deadline: number,
 ): Promise<Outcomes> {
   if (group.length > 1 && broker.connected) {
-    const committed = await commit(broker, group, deadline).catch(() => undefined);
+    const committed = await whileConnected(broker, () => commit(broker, group, deadline)).catch(
+      () => undefined,
+    );
     if (committed) return committed;
   }
   const deadlineMs = deadline - performance.now();

@@ -54,17 +54,22 @@ async function publishOnce(
   messageHeaders: MsgHdrs,
   remainingMs: number,
 ): Promise<Published> {
-  // An answer cannot come over a connection that is gone: do not wait for it.
-  const lost = Promise.withResolvers<never>();
-  const forget = broker.onDisconnect(() => lost.reject(new BrokerAbsent("connection lost")));
-  try {
-    const answer = broker.js().publish(event.subject, event.data, {
+  const ack = await whileConnected(broker, () =>
+    broker.js().publish(event.subject, event.data, {
       headers: messageHeaders,
       timeout: Math.max(1, Math.min(attemptTimeoutMs, remainingMs)),
       retries: 0,
-    });
-    const ack = await Promise.race([answer, lost.promise]);
-    return { sequence: BigInt(ack.seq), duplicate: ack.duplicate };
+    }),
+  );
+  return { sequence: BigInt(ack.seq), duplicate: ack.duplicate };
+}
+
+/** An answer cannot come over a connection that is gone: it is not waited for. */
+export async function whileConnected<T>(broker: Broker, ask: () => Promise<T>): Promise<T> {
+  const lost = Promise.withResolvers<never>();
+  const forget = broker.onDisconnect(() => lost.reject(new BrokerAbsent("connection lost")));
+  try {
+    return await Promise.race([ask(), lost.promise]);
   } finally {
     forget();
   }

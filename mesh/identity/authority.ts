@@ -3,13 +3,7 @@
 // use what production would get from its own authority: the same files.
 
 import "reflect-metadata";
-import {
-  createPrivateKey,
-  generateKeyPairSync,
-  KeyObject,
-  randomBytes,
-  X509Certificate,
-} from "node:crypto";
+import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -72,7 +66,7 @@ export function issueServerCertificate(
 
 async function makeAuthority(dir: string, caFile: string, keyFile: string): Promise<void> {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const keys = generateKeys();
+  const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: nameOf(authorityName),
     keys,
@@ -102,7 +96,7 @@ async function issue(
   if (isFresh(authority, files)) return files;
 
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const keys = generateKeys();
+  const keys = await generateKeys();
   const issuer = new x509.X509Certificate(authority.certificate.raw);
   const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
   const certificate = await x509.X509CertificateGenerator.create({
@@ -138,12 +132,8 @@ function isFresh({ certificate: ca }: Authority, { certFile, keyFile }: TlsFiles
   );
 }
 
-function generateKeys(): CryptoKeyPair {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", algorithm);
-  return {
-    publicKey: publicKey.toCryptoKey(algorithm, true, ["verify"]),
-    privateKey: privateKey.toCryptoKey(algorithm, true, ["sign"]),
-  };
+function generateKeys() {
+  return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
 }
 
 function nameOf(commonName: string): x509.JsonName {
@@ -159,7 +149,7 @@ function validity(lifeMs: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(now - clockSkewMs), notAfter: new Date(now + lifeMs) };
 }
 
-function writeKey(file: string, key: CryptoKey): void {
+function writeKey(file: string, key: webcrypto.CryptoKey): void {
   const pem = KeyObject.from(key).export({ type: "pkcs8", format: "pem" });
   writeWhole(file, pem.toString(), 0o600);
 }

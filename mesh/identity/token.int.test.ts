@@ -107,7 +107,7 @@ function token(options: TokenOptions): Promise<string> {
   return jwt.sign(key);
 }
 
-function call(bearer: string, name?: string) {
+async function call(bearer: string, name?: string) {
   const headers = { authorization: `Bearer ${bearer}` };
   const client = await echoClient(server, name);
   return client.echo({ text: "x" }, { headers }).catch(asError);

@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from "jose";
+import { isText } from "../policy/text.ts";
 import { createScopes, type Scopes } from "./access.ts";
 
 /** Only asymmetric signatures: whoever checks a token must not be able to make one. */
@@ -34,7 +35,7 @@ export function createTokenVerifier(options: {
     try {
       const { payload } = await jwtVerify(token, keys, expectations);
       const { sub, scope } = payload;
-      if (!sub || typeof scope !== "string") {
+      if (!sub || !isText(sub) || typeof scope !== "string") {
         return { ok: false, problem: "sub and scope must be texts" };
       }
       const scopes = createScopes(scope.split(" ").filter(Boolean));

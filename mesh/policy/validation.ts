@@ -4,6 +4,7 @@
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
+import { findNoText, textProblem } from "./text.ts";
 
 export type Problem = {
   /** Path in proto names, such as `entries[0].amount_minor`; empty for a rule of the message. */
@@ -13,11 +14,16 @@ export type Problem = {
 
 const validator = createValidator();
 
-/** Every rule the message breaks. Throws when a rule itself is wrong: a bug in the schema. */
+/**
+ * Every rule the message breaks; where a string is no text, that alone is told. Throws when a
+ * rule itself is wrong: a bug in the schema.
+ */
 export function validate<D extends DescMessage>(
   schema: D,
   message: MessageShape<D>,
 ): readonly Problem[] {
+  const noText = findNoText(schema, message);
+  if (noText.length > 0) return noText.map((field) => ({ field, problem: textProblem }));
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return [];
   if (result.kind === "error") {

@@ -62,7 +62,7 @@ describe("protocols", () => {
   test.each(Object.keys(transports))(
     "%s answers, and refuses with a typed detail",
     async (name) => {
-      const client: Untyped = createClient(echo.service, transports[name]?.());
+      const client: Untyped = createClient(echo.service, await transports[name]?.());
       const response = await client.echo({ text: "hello", amountMinor: 2n ** 62n });
       expect(response).toMatchObject({
         text: "hello",
@@ -82,7 +82,7 @@ describe("protocols", () => {
   test("streams, and validates every message of one", async () => {
     const client: Untyped = createClient(
       echo.service,
-      transport(createConnectTransport, { httpVersion: "2" }),
+      await transport(createConnectTransport, { httpVersion: "2" }),
     );
     const texts = [];
     for await (const { text } of client.repeat({ text: "again" })) texts.push(text);
@@ -178,7 +178,7 @@ describe("limits", () => {
   });
 
   test("a request over the limit is refused in gRPC, and the connection lives on", async () => {
-    const client: Untyped = createClient(echo.service, transport(createGrpcTransport, {}));
+    const client: Untyped = createClient(echo.service, await transport(createGrpcTransport, {}));
     const error = await client.write({ text: "x".repeat(2_000_000) }).catch(asError);
     expect(error.code).toBe(Code.ResourceExhausted);
     expect(await client.write({ text: "small" })).toMatchObject({ text: "small" });
@@ -206,9 +206,7 @@ describe("limits", () => {
 
   test("a handler that ignores its deadline does not hold the answer back", async () => {
     const client = await echoClient(server);
-    const error = await client
-      .echo({ text: "sleep" }, { timeoutMs: 100 })
-      .catch(asError);
+    const error = await client.echo({ text: "sleep" }, { timeoutMs: 100 }).catch(asError);
     expect(error.code).toBe(Code.DeadlineExceeded);
     const answer = await sendJson(server, '{"text":"sleep"}', {
       headers: { "connect-timeout-ms": "100" },
@@ -217,7 +215,10 @@ describe("limits", () => {
   });
 
   test("a body that does not come is not waited for beyond the deadline", async () => {
-    const session = connectHttp2(server.url, readTls(await server.certificates.identity("test-client")));
+    const session = connectHttp2(
+      server.url,
+      readTls(await server.certificates.identity("test-client")),
+    );
     const path = "/bursar.testing.v1.EchoService/Echo";
     const status = await http2Status(session, path, { "connect-timeout-ms": "100" }, false);
     expect(status).toBe(504);
@@ -240,7 +241,7 @@ async function* messages(...texts: string[]) {
   for (const text of texts) yield { text };
 }
 
-function transport(make: Untyped, options: object): Untyped {
+async function transport(make: Untyped, options: object): Promise<Untyped> {
   const nodeOptions = readTls(await server.certificates.identity("test-client"));
   return make({ baseUrl: server.url, nodeOptions, ...options });
 }

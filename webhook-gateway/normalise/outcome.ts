@@ -1,7 +1,8 @@
 // What the normaliser can make of a webhook: payment events, nothing because
 // its type means nothing to the books, or a dead letter with a reason.
 
-import type { MessageShape } from "@bufbuild/protobuf";
+import assert from "node:assert/strict";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import {
@@ -29,6 +30,12 @@ export const paymentEventSchemas = [
 
 export type PaymentEventSchema = (typeof paymentEventSchemas)[number];
 export type PaymentEvent = MessageShape<PaymentEventSchema>;
+
+export function schemaOf({ $typeName }: PaymentEvent): DescMessage {
+  const schema = paymentEventSchemas.find(({ typeName }) => typeName === $typeName);
+  assert(schema, `${$typeName} is no payment event`);
+  return schema;
+}
 
 export type Outcome =
   | { readonly kind: "events"; readonly events: readonly PaymentEvent[] }
