@@ -10,7 +10,7 @@ import type { House } from "#dev/house.ts";
 import { openSender, type Sender, signAsStripe } from "#dev/provider.ts";
 import { openShop, placeOrder, type Shop } from "#dev/shop.ts";
 import { newStripePayment, paymentIntentSucceeded } from "#dev/stripe-events.ts";
-import { postgres } from "#mesh/database/driver.ts";
+import { openPool } from "#mesh/database/pool.ts";
 import { percentile } from "./load.ts";
 
 const sampleCount = 200;
@@ -69,7 +69,7 @@ async function measureCeiling(house: House, send: Send): Promise<number> {
     }
   };
   await Promise.all(Array.from({ length: 32 }, connection));
-  const sql = postgres(house.databaseUrl, { max: 1 });
+  const sql = openPool({ url: house.databaseUrl, connectionsMax: 1 });
   const seen = await eventually(async () => {
     const [row] = await sql`
       select (select count(*) from ledger.transaction)

@@ -11,7 +11,7 @@ import { AccountKind, Side } from "#gen/bursar/ledger/v1/account_pb.ts";
 import type { PostTransactionRequestSchema } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
-import { postgres } from "#mesh/database/driver.ts";
+import { openPool, type Pool } from "#mesh/database/pool.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { encodeEvent } from "#mesh/events/event.ts";
 import { publish } from "#mesh/events/publish.ts";
@@ -166,7 +166,7 @@ async function insertRaw(house: House): Promise<number> {
           return Math.floor((n * table.rowCount) / rawBatchCount);
         });
         const columns = table.columns.map((values) => values.slice(from, to));
-        await tx.unsafe(table.statement, columns as never[]);
+        await tx.unsafe(table.statement, columns);
       }
     });
   }
@@ -175,7 +175,7 @@ async function insertRaw(house: House): Promise<number> {
   return (eventCount + 1_000) / seconds;
 }
 
-async function copyOf(sql: ReturnType<typeof postgres>, name: string) {
+async function copyOf(sql: Pool, name: string) {
   await sql.unsafe(`create table bench_raw.${name} (like ledger.${name} including indexes)`);
   const types = await sql<{ name: string; type: string }[]>`
     select attname as name, format_type(atttypid, atttypmod) as type from pg_attribute
@@ -183,17 +183,19 @@ async function copyOf(sql: ReturnType<typeof postgres>, name: string) {
       and attgenerated = ''
     order by attnum`;
   const selected = types.map((column) => `${column.name}::text`).join(", ");
-  const rows = await sql.unsafe(`select ${selected} from ledger.${name}`).values();
+  const rows = await sql.unsafe<Record<string, string | null>[]>(
+    `select ${selected} from ledger.${name}`,
+  );
   const casts = types.map(({ type }, n) => `$${n + 1}::text[]::${type}[]`).join(", ");
   const names = types.map((column) => column.name).join(", ");
   return {
     statement: `insert into bench_raw.${name} (${names}) select * from unnest(${casts})`,
     rowCount: rows.length,
-    columns: types.map((_, n) => rows.map((row) => (row as unknown[])[n] as string | null)),
+    columns: types.map(({ name }) => rows.map((row) => row[name] ?? null)),
   };
 }
 
 function open(house: House) {
-  const sql = postgres(house.databaseUrl, { max: 1, onnotice: () => {} });
+  const sql = openPool({ url: house.databaseUrl, connectionsMax: 1, statementTimeoutMs: 0 });
   return { sql, [Symbol.asyncDispose]: () => sql.end() };
 }

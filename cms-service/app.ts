@@ -10,6 +10,7 @@ import { OrderService } from "#gen/bursar/cms/v1/order_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { migrate } from "#mesh/database/migrate.ts";
 import { openPool } from "#mesh/database/pool.ts";
+import { watchDatabase } from "#mesh/database/watch.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { startConsumer } from "#mesh/events/consume.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
@@ -24,7 +25,6 @@ import { type OrderServiceOptions, orderService } from "./commerce/order-service
 import type { Config } from "./config.ts";
 import { ledgerConsumer } from "./consumer.ts";
 import { courseService } from "./courses/service.ts";
-import { watchDatabase } from "./readiness.ts";
 
 export const service = "cms-service";
 export const schema = "cms";
@@ -37,7 +37,7 @@ export async function startCms(config: Config, log: Log): Promise<Server> {
   await migrate({ url: config.database.ownerUrl, schema, migrations, log });
   const pool = openPool({ ...config.database, schema, applicationName: service });
   stack.defer(() => pool.end({ timeout: 5 }));
-  const database = stack.use(await watchDatabase(pool));
+  const database = stack.use(watchDatabase(pool));
 
   const broker = stack.use(openBroker({ ...config.broker, name: service, log, metrics }));
   const relay = stack.use(startOutboxRelay({ pool, broker, log, metrics }));

@@ -105,7 +105,8 @@ async function started(child: ChildProcess, command: string) {
 
 /**
  * Only we hold the other end of the shell's input: the kernel closes it when we die, however that
- * happens, and the shell then stops the child. (Linux could do it by prctl; this works on macOS too.)
+ * happens, and the shell then stops the child. (Linux could do it by prctl; this works on macOS
+ * too.)
  */
 function startWatchdog(pid: number, signal: NodeJS.Signals): ChildProcess {
   const script = `read -r _; kill -s ${signal.slice(3)} ${pid}`;

@@ -53,7 +53,7 @@ function binaries(native: string): Binaries {
   return { initdb: join(native, "bin/initdb"), postgres: join(native, "bin/postgres") };
 }
 
-/** npm packages hold no symbolic links; the package's install script, which may be off, makes them. */
+/** Packages hold no symbolic links: their install script, which may be off, makes them. */
 function restoreLinks(native: string): void {
   for (const program of ["initdb", "postgres"]) {
     const path = join(native, "bin", program);

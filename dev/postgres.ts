@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { postgres } from "#mesh/database/driver.ts";
+import { openPool } from "#mesh/database/pool.ts";
 import { type Child, freePort, startChild, waitUntilReady } from "./child.ts";
 import {
   type Account,
@@ -173,6 +173,6 @@ async function createDatabase(url: string, name: string): Promise<void> {
 }
 
 function open(url: string) {
-  const pool = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
+  const pool = openPool({ url, connectionsMax: 1 });
   return { pool, [Symbol.asyncDispose]: () => pool.end({ timeout: 5 }) };
 }

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { postgres } from "#mesh/database/driver.ts";
+import { openPool } from "#mesh/database/pool.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { publish } from "#mesh/events/publish.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
@@ -32,7 +32,7 @@ test("postgres keeps what was committed through kill -9, on the same port", asyn
   const dataDir = join(folder, "killed");
   let server = await startPostgres({ dataDir });
   const { port, url } = server;
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const sql = openPool({ url, connectionsMax: 1 });
   await sql`create table kept (n int)`;
   await sql`insert into kept values (1)`;
   process.kill(server.pid, "SIGKILL");
@@ -64,7 +64,7 @@ test("postgres starts on a folder that its user cannot reach", async () => {
   const dataDir = join(closed, "data");
   {
     await using server = await startPostgres({ dataDir });
-    const sql = postgres(server.url, { max: 1 });
+    const sql = openPool({ url: server.url, connectionsMax: 1 });
     expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
     await sql.end();
   }
@@ -74,9 +74,10 @@ test("postgres starts on a folder that its user cannot reach", async () => {
 });
 
 test("both servers end when their parent is killed", async () => {
+  const module = (path: string) => JSON.stringify(import.meta.resolve(path));
   const script = `
-    const { startPostgres } = await import(${JSON.stringify(import.meta.resolve("./postgres.ts"))});
-    const { startNatsServer } = await import(${JSON.stringify(import.meta.resolve("./nats-server.ts"))});
+    const { startPostgres } = await import(${module("./postgres.ts")});
+    const { startNatsServer } = await import(${module("./nats-server.ts")});
     const [folder] = process.argv.slice(1);
     const postgres = await startPostgres({ dataDir: folder + "/orphan-postgres" });
     const nats = await startNatsServer({ dataDir: folder + "/orphan-nats" });

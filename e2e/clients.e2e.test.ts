@@ -79,7 +79,8 @@ test.each([
   ["9007199254740993", "9007199254740993"],
   ['"9223372036854775808"', "9223372036854775808"],
 ])("an amount written as %s is refused by name", async (token) => {
-  const entry = `{"account": {"accountCode": "a", "assetCode": "USD"}, "side": "SIDE_DEBIT", "amountMinor": ${token}}`;
+  const account = '{"accountCode": "a", "assetCode": "USD"}';
+  const entry = `{"account": ${account}, "side": "SIDE_DEBIT", "amountMinor": ${token}}`;
   const text = `{"ledgerId": "json", "idempotencyKey": "x", "entries": [${entry}, ${entry}]}`;
   const { status, body } = await postText(ledgerMethod("PostTransaction"), text);
   expect(status).toBe(400);

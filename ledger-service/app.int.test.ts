@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
-import { openPool } from "#mesh/database/pool.ts";
 import { publish } from "#mesh/events/publish.ts";
 import { openClient } from "#mesh/rpc/client.ts";
 import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
@@ -12,7 +11,6 @@ import { startLedger } from "./app.ts";
 import { readConfig } from "./config.ts";
 import { ledgerId, openLedgerDatabase } from "./testing/ledger.ts";
 import { encode, refunded, succeeded } from "./testing/payments.ts";
-import { watchDatabase } from "./watch-database.ts";
 
 test("an event becomes a balance, and a fact on the LEDGER stream", async () => {
   await using database = await openLedgerDatabase();
@@ -61,14 +59,4 @@ test("an event becomes a balance, and a fact on the LEDGER stream", async () => 
 
 test("a configuration without anything names everything that is missing", () => {
   expect(() => readConfig({})).toThrow(/TLS_CA_FILE.*DATABASE_URL.*NATS_URL/);
-});
-
-test("readiness follows the database", async () => {
-  await using database = await openLedgerDatabase();
-  await using present = watchDatabase(database.pool);
-  const url = "postgres://nobody:nothing@127.0.0.1:1/none";
-  const options = { url, schema: "ledger", connectionsMax: 1, applicationName: "gone" };
-  await using absent = watchDatabase(openPool(options));
-  await expect.poll(() => absent.reachable, { timeout: 5_000 }).toBe(false);
-  expect(present.reachable).toBe(true);
 });

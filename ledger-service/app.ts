@@ -6,6 +6,7 @@ import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { migrate } from "#mesh/database/migrate.ts";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
+import { watchDatabase } from "#mesh/database/watch.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { startConsumer } from "#mesh/events/consume.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
@@ -17,7 +18,6 @@ import { handlePayments, paymentEvents } from "./consumer.ts";
 import { startPoster } from "./poster.ts";
 import { startRelay } from "./relay.ts";
 import { ledgerService } from "./rpc/service.ts";
-import { watchDatabase } from "./watch-database.ts";
 
 export const service = "ledger-service";
 const schema = "ledger";
@@ -60,7 +60,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
       afterCommit,
     }),
   );
-  const watch = stack.use(watchDatabase(pool));
+  const watched = stack.use(watchDatabase(pool));
   const server = stack.use(
     await startServer({
       service,
@@ -72,7 +72,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
         router.service(ConsumerService, consumerService(pool));
       },
       // Without the broker it still posts and answers; what it commits waits in the journal.
-      readiness: () => (watch.reachable ? [] : ["the database does not answer"]),
+      readiness: () => watched.problems(),
     }),
   );
   const opened = stack.move();

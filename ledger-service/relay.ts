@@ -7,8 +7,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type postgres from "postgres";
-import type { Pool } from "#mesh/database/pool.ts";
+import type { Pool, Session } from "#mesh/database/pool.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { type EncodedEvent, wrapEvent } from "#mesh/events/event.ts";
@@ -171,8 +170,6 @@ async function tryLock(session: Session): Promise<boolean> {
   `;
   return row?.locked === true;
 }
-
-type Session = postgres.ReservedSql<{ bigint: bigint }>;
 
 type Backlog = {
   readonly id: bigint;

@@ -8,7 +8,7 @@ import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
-import { postgres } from "#mesh/database/driver.ts";
+import { openPool } from "#mesh/database/pool.ts";
 import { ensureStream } from "#mesh/events/streams.ts";
 import { createMetrics, type Metrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker.ts";
@@ -319,7 +319,7 @@ async function everything() {
 }
 
 async function endWaitingSessions(): Promise<number> {
-  const sql = postgres(database.superUrl, { max: 1 });
+  const sql = openPool({ url: database.superUrl, connectionsMax: 1 });
   const ended = await sql`
     select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock'

@@ -22,18 +22,26 @@ export type NewDelivery = Omit<DeliveryRow, "deliveryId">;
 /** A webhook that is settled again, after its inbox was lost, keeps its first row. */
 export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
   if (deliveries.length === 0) return;
-  const rows = deliveries.map((delivery) => ({
-    webhook_id: delivery.webhookId,
-    endpoint_id: delivery.endpointId,
-    provider: delivery.provider,
-    event_type: delivery.eventType,
-    event_id: delivery.eventId,
-    received_at: delivery.receivedAt,
-    outcome: delivery.outcome,
-    published_events: [...delivery.publishedEvents],
-    stream_sequence: delivery.streamSequence,
-  }));
-  await tx`insert into delivery ${tx(rows)} on conflict (webhook_id) do nothing`;
+  await tx`
+    insert into delivery (webhook_id, endpoint_id, provider, event_type, event_id, received_at,
+      outcome, published_events, stream_sequence)
+    select webhook_id, endpoint_id, provider, event_type, event_id, received_at, outcome,
+      array(select jsonb_array_elements_text(published_events::jsonb)), stream_sequence
+    from unnest(
+      ${deliveries.map(({ webhookId }) => webhookId)}::text[],
+      ${deliveries.map(({ endpointId }) => endpointId)}::text[],
+      ${deliveries.map(({ provider }) => provider)}::text[],
+      ${deliveries.map(({ eventType }) => eventType)}::text[],
+      ${deliveries.map(({ eventId }) => eventId)}::text[],
+      ${deliveries.map(({ receivedAt }) => receivedAt)}::timestamptz[],
+      ${deliveries.map(({ outcome }) => outcome)}::int[],
+      ${deliveries.map(({ publishedEvents }) => JSON.stringify(publishedEvents))}::text[],
+      ${deliveries.map(({ streamSequence }) => streamSequence)}::bigint[]
+    ) with ordinality as settled (webhook_id, endpoint_id, provider, event_type, event_id,
+      received_at, outcome, published_events, stream_sequence, position)
+    order by position
+    on conflict (webhook_id) do nothing
+  `;
 }
 
 export type DeliveryFilter = {

@@ -56,7 +56,9 @@ test("a payment that covers its order opens its courses", async () => {
   const { enrollment } = await cms.enrollments.getEnrollment({ learnerId, courseId });
   expect(enrollment).toMatchObject({
     state: EnrollmentState.ACTIVE,
-    grants: [{ state: GrantState.ACTIVE, orderId, sourceVersion: ledgerSequence }],
+    grants: [
+      { state: GrantState.ACTIVE, ledgerId: "main", orderId, sourceVersion: ledgerSequence },
+    ],
   });
   expect(await eventsAbout(learnerId)).toEqual(["OrderChanged", "EnrollmentGranted"]);
 });

@@ -55,6 +55,7 @@ function enrollmentToWire(
     state: enrollmentStateToWire[state],
     grants: grants.map((grant) => ({
       grantId: grant.grantId,
+      ledgerId: grant.ledgerId,
       paymentId: grant.paymentId,
       orderId: grant.orderId,
       state: grantStateToWire[grant.state],

@@ -103,8 +103,6 @@ export async function readGrants(tx: Tx, keys: readonly EnrollmentKey[]): Promis
   `;
 }
 
-// Whole numbers go into arrays as text: the driver takes an array of bigint for a bigint.
-
 /** How many rows were written: less than given when another came first with newer totals. */
 export async function upsertPayments(tx: Tx, payments: readonly Payment[]): Promise<number> {
   if (payments.length === 0) return 0;
@@ -116,12 +114,12 @@ export async function upsertPayments(tx: Tx, payments: readonly Payment[]): Prom
       ${payments.map((payment) => payment.ledgerId)}::text[],
       ${payments.map((payment) => payment.paymentId)}::text[],
       ${payments.map((payment) => payment.orderId)}::text[],
-      ${payments.map((payment) => String(payment.ledgerSequence))}::bigint[],
+      ${payments.map((payment) => payment.ledgerSequence)}::bigint[],
       ${payments.map((payment) => payment.currencyCode)}::text[],
-      ${payments.map((payment) => String(payment.paidMinor))}::bigint[],
-      ${payments.map((payment) => String(payment.refundedMinor))}::bigint[],
-      ${payments.map((payment) => String(payment.disputedMinor))}::bigint[],
-      ${payments.map((payment) => String(payment.lostMinor))}::bigint[])
+      ${payments.map((payment) => payment.paidMinor)}::bigint[],
+      ${payments.map((payment) => payment.refundedMinor)}::bigint[],
+      ${payments.map((payment) => payment.disputedMinor)}::bigint[],
+      ${payments.map((payment) => payment.lostMinor)}::bigint[])
     on conflict (ledger_id, payment_id) do update set
       order_id = excluded.order_id, ledger_sequence = excluded.ledger_sequence,
       currency_code = excluded.currency_code, paid_minor = excluded.paid_minor,
@@ -168,7 +166,7 @@ export async function upsertGrants(tx: Tx, grants: readonly Grant[], now: Date):
       ${grants.map(({ learnerId }) => learnerId)}::text[],
       ${grants.map(({ orderId }) => orderId)}::text[],
       ${grants.map(({ state }) => state)}::text[],
-      ${grants.map(({ sourceVersion }) => String(sourceVersion))}::bigint[])
+      ${grants.map(({ sourceVersion }) => sourceVersion)}::bigint[])
     on conflict (ledger_id, payment_id, course_id) do update set
       learner_id = excluded.learner_id, order_id = excluded.order_id, state = excluded.state,
       source_version = excluded.source_version,

@@ -29,16 +29,17 @@ export async function insertOffer(
   { offerId, title, courseIds, prices }: Omit<OfferRow, "archived" | "createTime">,
 ): Promise<void> {
   await tx`insert into offer (offer_id, title) values (${offerId}, ${title})`;
-  await tx`insert into offer_course ${tx(
-    courseIds.map((courseId, position) => ({ offer_id: offerId, position, course_id: courseId })),
-  )}`;
-  await tx`insert into price ${tx(
-    prices.map(({ currencyCode, amountMinor }) => ({
-      offer_id: offerId,
-      currency_code: currencyCode,
-      amount_minor: amountMinor,
-    })),
-  )}`;
+  await tx`
+    insert into offer_course (offer_id, position, course_id)
+    select ${offerId}, position - 1, course_id
+    from unnest(${courseIds}::text[]) with ordinality as sold (course_id, position)
+  `;
+  await tx`
+    insert into price (offer_id, currency_code, amount_minor)
+    select ${offerId}, * from unnest(
+      ${prices.map(({ currencyCode }) => currencyCode)}::text[],
+      ${prices.map(({ amountMinor }) => amountMinor)}::bigint[])
+  `;
 }
 
 /** Orders are made under this lock, so none is made once the archiving is committed. */

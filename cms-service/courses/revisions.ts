@@ -45,8 +45,8 @@ export type RevisionLesson = {
   readonly bytes: Buffer;
 };
 
-/** Rows a statement: a statement takes 65 535 parameters. */
-const rowsMax = 1_000;
+/** A statement's bytes are bounded: a lesson is up to a quarter of a megabyte, twice that as text. */
+const rowsMax = 100;
 
 export async function insertRevisionLessons(
   tx: Tx,
@@ -54,14 +54,14 @@ export async function insertRevisionLessons(
   lessons: readonly RevisionLesson[],
 ): Promise<void> {
   for (let start = 0; start < lessons.length; start += rowsMax) {
-    const rows = lessons.slice(start, start + rowsMax).map(({ lessonId, freePreview, bytes }) => ({
-      course_id: courseId,
-      revision,
-      lesson_id: lessonId,
-      free_preview: freePreview,
-      lesson: bytes,
-    }));
-    await tx`insert into revision_lesson ${tx(rows)}`;
+    const rows = lessons.slice(start, start + rowsMax);
+    await tx`
+      insert into revision_lesson (course_id, revision, lesson_id, free_preview, lesson)
+      select ${courseId}, ${revision}, * from unnest(
+        ${rows.map(({ lessonId }) => lessonId)}::text[],
+        ${rows.map(({ freePreview }) => freePreview)}::boolean[],
+        ${rows.map(({ bytes }) => bytes)}::bytea[])
+    `;
   }
 }
 

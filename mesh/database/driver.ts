@@ -1,80 +1,63 @@
-// The Postgres driver, mended while it is loaded. Release 3.4.9 of `postgres` uses a connection
-// again after its socket closed, with what the old session left behind: bytes that were not sent,
-// errors, even SQL transactions whose work still runs and then writes into somebody else's. It also
-// throws where nobody can catch it (porsager/postgres#1154, #1208). Here a connection that closed is
-// never used again. Everything imports the driver from this file.
+// The driver, `pg`, as it is set up for every pool: what a session is told, how values are read, and
+// how long a server may take to let somebody in.
 
-import { readFileSync } from "node:fs";
-import { registerHooks } from "node:module";
-import { fileURLToPath } from "node:url";
+import { Client, type ClientConfig, Pool } from "pg";
+import { getTypeParser } from "./columns.ts";
 
-type Repair = readonly [broken: string, mended: string];
-
-const repairs: Readonly<Record<string, readonly Repair[]>> = {
-  "index.js": [
-    [
-      `    move(c, closed)
-    c.reserved = null
-    c.onclose && (c.onclose(e), c.onclose = null)`,
-      `    c.dead = true
-    c.execute = q => (q.reject(e), true)
-    c.reserved = null
-    c.queue.remove(c)
-    c.queue = ended
-    ending || (connections[connections.indexOf(c)] = Connection(options, queues, { onopen, onend, onclose }))
-    c.onclose && (c.onclose(e), c.onclose = null)`,
-    ],
-    [
-      "    queries.length && connect(c, queries.shift())",
-      "    queries.length && closed.length && connect(closed.shift(), queries.shift())",
-    ],
-    [
-      `  function onopen(c) {
-    if (queries.length === 0)`,
-      `  function onopen(c) {
-    if (c.dead)
-      return
-
-    if (queries.length === 0)`,
-    ],
-  ],
-  "connection.js": [
-    [
-      "    const x = socket.write(chunk, fn)\n",
-      "    const x = socket === null || socket.write(chunk, fn)\n",
-    ],
-    [
-      "    `], [], execute)\n    types.forEach",
-      "    `], [], execute).catch(() => [])\n    types.forEach",
-    ],
-    [
-      "    if (initial)\n      return reconnect()\n\n    !hadError && (query",
-      "    if (initial && options.host[retries + 1])\n      return reconnect()\n\n    ;(initial || query",
-    ],
-  ],
+export type ConnectionsConfig = {
+  readonly url: string;
+  readonly connectionsMax: number;
+  /** Unset: as the server finds names by itself. */
+  readonly schema?: string;
+  readonly applicationName?: string;
+  /** 0: a statement takes the time it takes. */
+  readonly statementTimeoutMs?: number;
 };
 
-const mended = new Set<string>();
+export const statementTimeoutMsDefault = 30_000;
+const connectTimeoutMs = 5_000;
+const acquireTimeoutMs = 30_000;
 
-registerHooks({
-  load(url, context, nextLoad) {
-    const file = /\/node_modules\/postgres\/src\/(\w+\.js)$/.exec(url)?.[1] ?? "";
-    const list = repairs[file];
-    if (list === undefined) return nextLoad(url, context);
-    let source = readFileSync(fileURLToPath(url), "utf8");
-    for (const [broken, whole] of list) {
-      if (source.split(broken).length !== 2) {
-        throw new Error(`${url} is not the release that mesh/database/driver.ts can mend`);
-      }
-      source = source.replace(broken, () => whole);
-    }
-    mended.add(file);
-    return { format: "module", source, shortCircuit: true };
-  },
-});
+export function createDriver(config: ConnectionsConfig): Pool {
+  const { statementTimeoutMs = statementTimeoutMsDefault } = config;
+  const { url, options } = withSettings(config.url, {
+    ...(config.schema === undefined ? {} : { search_path: config.schema }),
+    statement_timeout: String(statementTimeoutMs),
+    // Frees the locks of a process that is stopped, or cut off, in the middle.
+    idle_in_transaction_session_timeout: "60000",
+    DateStyle: "ISO",
+    bytea_output: "hex",
+  });
+  return new Pool({
+    Client: PatientClient,
+    connectionString: url,
+    options,
+    application_name: config.applicationName ?? "bursar",
+    max: config.connectionsMax,
+    connectionTimeoutMillis: acquireTimeoutMs,
+    idleTimeoutMillis: 300_000,
+    maxLifetimeSeconds: 3_600,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    pipeline: true,
+    types: { getTypeParser },
+  });
+}
 
-export const { default: postgres } = await import("postgres");
+/** A busy pool is waited for longer than an absent server. */
+class PatientClient extends Client {
+  constructor(config?: ClientConfig) {
+    super({ ...config, connectionTimeoutMillis: connectTimeoutMs });
+  }
+}
 
-if (mended.size !== Object.keys(repairs).length) {
-  throw new Error("import the driver from mesh/database/driver.ts, never from postgres");
+/** Ours come last, and win over what the address asks for. */
+function withSettings(address: string, settings: Readonly<Record<string, string>>) {
+  const url = new URL(address);
+  const asked = url.searchParams.get("options") ?? "";
+  url.searchParams.delete("options");
+  const ours = Object.entries(settings).map(([name, value]) => {
+    return `-c ${name}=${value.replaceAll(/[\\\s]/g, "\\$&")}`;
+  });
+  return { url: url.href, options: [asked, ...ours].join(" ").trim() };
 }

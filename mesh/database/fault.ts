@@ -1,7 +1,8 @@
 // Tells the failures of the world from the database's verdict on what it was asked. A fault may
 // pass, so the same work is tried again later; a rejection would be the same every time.
 
-import { postgres } from "./driver.ts";
+import { DatabaseError } from "pg";
+import { isStalePlan } from "./connection.ts";
 
 /** Classes and codes of SQLSTATE that say nothing about the statement or its data. */
 const faultStates = [
@@ -23,10 +24,7 @@ const faultStates = [
 
 const faultCodes = new Set([
   "BROKER_ABSENT",
-  "CONNECTION_CLOSED",
-  "CONNECTION_DESTROYED",
-  "CONNECTION_ENDED",
-  "CONNECT_TIMEOUT",
+  "CONNECTION_LOST",
   "ECONNREFUSED",
   "ECONNRESET",
   "ECONNABORTED",
@@ -64,7 +62,7 @@ export function isFault(error: unknown): boolean {
 
 /** The database refuses the statement or its data, and would every time. */
 export function isRejection(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && !isFault(error);
+  return error instanceof DatabaseError && !isFault(error);
 }
 
 /** The statement ran out of time: less work at once may fit. */
@@ -80,11 +78,12 @@ export function isCollision(error: unknown): boolean {
 
 function isFaultItself(error: Error): boolean {
   const state = stateOf(error);
+  if (isStalePlan(error)) return true;
   if (state !== undefined) return faultStates.some((pattern) => pattern.test(state));
   const { code } = error as { code?: unknown };
   return (typeof code === "string" && faultCodes.has(code)) || faultNames.has(error.name);
 }
 
 function stateOf(error: unknown): string | undefined {
-  return error instanceof postgres.PostgresError ? error.code : undefined;
+  return error instanceof DatabaseError ? error.code : undefined;
 }

@@ -50,9 +50,8 @@ test("four processes that start at once on an empty schema all succeed", async (
   const once = () => migrate({ url: ledgerUrl.href, schema, migrations, log });
   await Promise.all([once(), once(), once(), once()]);
 
-  expect(
-    await pool`select 1 as found from pg_tables where schemaname = 'ledger' and tablename = 'thing'`,
-  ).toEqual([{ found: 1 }]);
+  const tables = await pool`select tablename from pg_tables where schemaname = 'ledger'`;
+  expect(tables.filter(({ tablename }) => tablename === "thing")).toHaveLength(1);
 });
 
 test("a file that was changed after it was applied stops the start", async () => {

@@ -1,40 +1,58 @@
-// A service's connections to its schema. Every wait on the database is bounded here, so that
-// nothing that uses a pool has to remember to.
+// A service's connections to its schema, as the rest of it sees them: SQL in templates, alone or in
+// an SQL transaction. Every wait on the database is bounded, so that nothing that uses a pool has
+// to remember to.
 
-import type { Sql, TransactionSql } from "postgres";
-import { postgres } from "./driver.ts";
+import { openConnections } from "./connections.ts";
+import type { ConnectionsConfig } from "./driver.ts";
+import { createSql, type Query, type Sql } from "./sql.ts";
+import { transact } from "./transaction.ts";
+
+export type PoolConfig = ConnectionsConfig;
+
+/** An open SQL transaction. */
+export type Tx = Sql & { readonly inTransaction: true };
+
+/** One connection, with what belongs to its session, until it is released. */
+export type Session = Sql & { release(): void };
 
 /** A connection pool. */
-export type Pool = Sql<{ bigint: bigint }>;
-/** An open SQL transaction. */
-export type Tx = TransactionSql<{ bigint: bigint }>;
-
-export type PoolConfig = {
-  readonly url: string;
-  readonly connectionsMax: number;
-  readonly schema: string;
-  readonly applicationName: string;
-  readonly statementTimeoutMs?: number;
+export type Pool = Sql & {
+  /** Runs the work once. `inTransaction` is what repeats it where that is right. */
+  begin<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  begin<T>(mode: string, work: (tx: Tx) => Promise<T>): Promise<T>;
+  reserve(): Promise<Session>;
+  /** Lets what is under way finish; within the seconds, where they are given. */
+  end(options?: { readonly timeout?: number }): Promise<void>;
 };
 
 /** Opens lazily: a database that is absent now is connected to by the first query that finds it. */
 export function openPool(config: PoolConfig): Pool {
-  return postgres(config.url, {
-    max: config.connectionsMax,
-    // Every bigint, money above all, stays exact.
-    types: { bigint: postgres.BigInt },
-    connect_timeout: 5,
-    idle_timeout: 300,
-    max_lifetime: 3_600,
-    onnotice: () => {},
-    // A backlog of failed attempts must not delay the one that would succeed.
-    backoff: (attempts) => Math.min(2, 0.05 * 2 ** attempts) * (0.5 + Math.random() / 2),
-    connection: {
-      application_name: config.applicationName,
-      search_path: config.schema,
-      statement_timeout: config.statementTimeoutMs ?? 30_000,
-      // Frees the locks of a process that is stopped, or cut off, in the middle.
-      idle_in_transaction_session_timeout: 60_000,
-    },
+  const connections = openConnections(config);
+
+  async function run(query: Query) {
+    const connection = await connections.acquire();
+    try {
+      return await connection.run(query);
+    } finally {
+      connection.release();
+    }
+  }
+
+  async function begin<T>(first: string | Work<T>, second?: Work<T>): Promise<T> {
+    const [mode, work] = typeof first === "string" ? [first, second!] : ["", first];
+    return transact(await connections.acquire(), mode, work);
+  }
+
+  async function reserve(): Promise<Session> {
+    const connection = await connections.acquire();
+    return Object.assign(createSql(connection.run), { release: connection.release });
+  }
+
+  return Object.assign(createSql(run), {
+    begin,
+    reserve,
+    end: ({ timeout = Number.POSITIVE_INFINITY } = {}) => connections.end(timeout * 1_000),
   });
 }
+
+type Work<T> = (tx: Tx) => Promise<T>;

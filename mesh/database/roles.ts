@@ -2,7 +2,7 @@
 // migrates it and a runtime role that reads and writes its rows.
 
 import { readFileSync } from "node:fs";
-import { postgres } from "./driver.ts";
+import { openPool } from "./pool.ts";
 
 export const schemas = ["ledger", "cms", "gateway", "mesh"] as const;
 export type Schema = (typeof schemas)[number];
@@ -14,14 +14,16 @@ export function rolesOf(schema: string) {
 /** As superuser: makes schemas and roles in the database of `url`, and sets the roles' passwords. */
 export async function applyRoles(url: string, passwordOf: (role: string) => string): Promise<void> {
   const script = readFileSync(new URL("../../deploy/roles.sql", import.meta.url), "utf8");
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const pool = openPool({ url, connectionsMax: 1 });
+  const sql = await pool.reserve();
   try {
     for (const role of schemas.flatMap((schema) => Object.values(rolesOf(schema)))) {
       await sql`select set_config(${`bursar.${role}_password`}, ${passwordOf(role)}, false)`;
     }
     await sql.unsafe(script);
   } finally {
-    await sql.end({ timeout: 5 });
+    sql.release();
+    await pool.end({ timeout: 5 });
   }
 }
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestDatabase, type TestDatabase } from "../testing/database.ts";
-import { postgres } from "./driver.ts";
 import { isTimeout } from "./fault.ts";
 import { openPool } from "./pool.ts";
+import type { Sql } from "./sql.ts";
 import { inTransaction, isFault, isRejection } from "./transaction.ts";
 
 let database: TestDatabase;
@@ -13,20 +13,16 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
-const park = (messageId: string) => ({
-  consumer: "c",
-  message_id: messageId,
-  waits_for: "nothing",
-  subject: "s",
-  stream: "S",
-  stream_sequence: 1n,
-  data: Buffer.from("x"),
-  headers: "[]",
-});
+const park = (sql: Sql, messageId: string) => sql`
+  insert into parked
+    (consumer, message_id, waits_for, subject, stream, stream_sequence, data, headers)
+  values ('c', ${messageId}, 'nothing', 's', 'S', 1, 'x', '[]')
+`;
 
 test("two SQL transactions that deadlock both end well", async () => {
   const { pool } = database;
-  await pool`insert into parked ${pool([park("a"), park("b")])}`;
+  await park(pool, "a");
+  await park(pool, "b");
   const touch = async (first: string, second: string) => {
     let runs = 0;
     await inTransaction(pool, async (tx) => {
@@ -87,7 +83,7 @@ test("work that outlives its connection cannot write through the next one", asyn
   });
   const other = () =>
     inTransaction(pool, async (tx) => {
-      await tx`insert into parked ${tx(park("kept"))}`;
+      await park(tx, "kept");
       lost.resolve();
       await tx`select pg_sleep(0.2)`;
     });
@@ -101,7 +97,7 @@ test("work that outlives its connection cannot write through the next one", asyn
 
 test("a hundred connections lost at odd moments cost no answer and mix up none", async () => {
   const { pool, superUrl } = database;
-  const killer = postgres(superUrl, { max: 1, onnotice: () => {} });
+  const killer = openPool({ url: superUrl, connectionsMax: 1 });
   let stop = false;
   const faultsOnly = (error: unknown) => {
     expect(isFault(error), String(error)).toBe(true);

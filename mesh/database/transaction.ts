@@ -2,8 +2,10 @@
 // few times; everything else is the caller's to judge with `isFault` and `isRejection`.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Connection } from "./connection.ts";
 import { isCollision } from "./fault.ts";
 import type { Pool, Tx } from "./pool.ts";
+import { createSql, type Query } from "./sql.ts";
 
 export { isFault, isRejection } from "./fault.ts";
 
@@ -14,7 +16,7 @@ const pauseMsMax = 200;
 export async function inTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await transact(pool, work);
+      return await pool.begin("isolation level read committed", work);
     } catch (error) {
       if (!isCollision(error) || attempt === attemptsMax) throw error;
     }
@@ -22,36 +24,57 @@ export async function inTransaction<T>(pool: Pool, work: (tx: Tx) => Promise<T>)
   }
 }
 
-async function transact<T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
-  let over = false;
-  try {
-    return (await pool.begin("isolation level read committed", (tx) => {
-      return work(whileOpen(tx, () => over));
-    })) as T;
-  } finally {
-    over = true;
-  }
-}
-
 /** The SQL transaction is over: its connection was lost, or a statement in it was not awaited. */
 export class TransactionOver extends Error {
   override name = "TransactionOver";
-  readonly code = "CONNECTION_CLOSED";
+  readonly code = "CONNECTION_LOST";
 }
 
-/** A statement that comes too late would run in no SQL transaction, or in the next one. */
-function whileOpen(tx: Tx, isOver: () => boolean): Tx {
-  const check = () => {
-    if (isOver()) throw new TransactionOver("the SQL transaction is over");
+/** Once, on a connection that is this SQL transaction's own until it is given back. */
+export async function transact<T>(
+  connection: Connection,
+  mode: string,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  let over = false;
+  const failures: unknown[] = [];
+  const run = async (query: Query) => {
+    // It would run in no SQL transaction, or in the next one.
+    if (over) throw new TransactionOver("the SQL transaction is over");
+    try {
+      return await connection.run(query);
+    } catch (error) {
+      failures.push(error);
+      throw error;
+    }
   };
-  return new Proxy(tx, {
-    apply(target, self, args) {
-      check();
-      return Reflect.apply(target, self, args);
-    },
-    get(target, name, receiver) {
-      check();
-      return Reflect.get(target, name, receiver);
-    },
-  });
+  const tx: Tx = Object.assign(createSql(run), { inTransaction: true } as const);
+
+  try {
+    await send(connection, `begin ${mode}`);
+    const result = await orLost(connection, work(tx));
+    over = true;
+    // The work may have caught it, but the database has not forgotten.
+    if (failures.length > 0) throw failures[0];
+    const { command } = await send(connection, "commit");
+    if (command !== "COMMIT") throw failures[0] ?? new Error("the SQL transaction was rolled back");
+    return result;
+  } catch (error) {
+    over = true;
+    // Where it fails, the connection is not given to anybody else.
+    await send(connection, "rollback").catch(() => {});
+    throw error;
+  } finally {
+    connection.release();
+  }
+}
+
+/** Work that waits for something else would not notice that its connection is gone. */
+async function orLost<T>(connection: Connection, work: Promise<T>): Promise<T> {
+  const lost = new Promise<never>((_, reject) => connection.onLost(reject));
+  return await Promise.race([work, lost]);
+}
+
+function send(connection: Connection, text: string) {
+  return connection.run({ text, parameters: [] });
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
-import { postgres } from "../database/driver.ts";
+import { openPool } from "../database/pool.ts";
 import { consumer, openConsumerWorld, type Payments, record } from "../testing/consumer-world.ts";
 import { encodedPayment, encodedRefund } from "../testing/payments.ts";
 import type { HandleBatch } from "./consume.ts";
@@ -182,7 +182,7 @@ test("sessions of the database that end at odd moments double and lose nothing",
   await using world = await openConsumerWorld();
   const published = Array.from({ length: 600 }, (_, n) => encodedPayment(`pi_${n}`));
   await world.publish(...published);
-  const killer = postgres(world.database.superUrl, { max: 1, onnotice: () => {} });
+  const killer = openPool({ url: world.database.superUrl, connectionsMax: 1 });
 
   await using _consumer = world.start({
     batchMax: 20,

@@ -64,11 +64,12 @@ async function readDeadLetters(
   pool: Pool,
   page: { before: bigint | undefined; reason: number; limit: number },
 ): Promise<DeadLetterRow[]> {
+  const before = page.before ?? null;
   return pool<DeadLetterRow[]>`
     select dead_letter_id as "deadLetterId", consumer, message_id as "messageId", subject, stream,
       stream_sequence as "streamSequence", reason, detail, data, headers, dead_at as "deadAt"
     from dead_letter
-    where (${page.before ?? null}::bigint is null or dead_letter_id < ${page.before ?? null}::bigint)
+    where (${before}::bigint is null or dead_letter_id < ${before}::bigint)
       and (${page.reason}::int = 0 or reason = ${page.reason}::int)
     order by dead_letter_id desc
     limit ${page.limit}

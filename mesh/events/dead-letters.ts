@@ -24,7 +24,8 @@ export async function writeDeadLetters(
   const column = (value: (death: Death) => string) => deaths.map(value);
   await tx`
     insert into dead_letter
-      (consumer, message_id, sha256, subject, stream, stream_sequence, reason, detail, data, headers)
+      (consumer, message_id, sha256, subject, stream, stream_sequence,
+       reason, detail, data, headers)
     select ${consumer}, message_id, decode(digest, 'hex'), subject, stream, stream_sequence,
       reason, detail, decode(data, 'hex'), headers::jsonb
     from unnest(

@@ -50,6 +50,11 @@ test("an invalid event is not published: that is a bug of the publisher", () => 
   );
 });
 
+test.each(["a\0", "\ud800"])("an event with the text %j is not published", (orderId) => {
+  const event = paymentSucceeded("pi_1", { orderId });
+  expect(() => encodeEvent(PaymentSucceededSchema, event, options)).toThrow(/order_id: must be/);
+});
+
 test.each(["", "two words", "line\nbreak", "ü", "x".repeat(513)])(
   "%j cannot be a message id",
   (messageId) => {
@@ -76,6 +81,12 @@ test.each<[string, Partial<RawMessage>, DeadLetterReason, RegExp]>([
     { data: Uint8Array.of(0xff, 0xff) },
     DeadLetterReason.UNDECODABLE,
     /./,
+  ],
+  [
+    "a text that no column holds",
+    { data: toBinary(PaymentSucceededSchema, paymentSucceeded("pi_1", { orderId: "a\0" })) },
+    DeadLetterReason.INVALID,
+    /^order_id: must be Unicode text/,
   ],
   ["a message that breaks its rules", {}, DeadLetterReason.INVALID, /ledger_id: .*; .*amount/],
   [

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
-import { postgres } from "../database/driver.ts";
+import { openPool } from "../database/pool.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { createMetrics } from "../process/metrics.ts";
 import { openTestBroker, silentLog, type TestBroker } from "../testing/broker.ts";
@@ -68,7 +68,7 @@ test("a row that is committed after later ones are published is published too", 
 
 test("a row that is committed while later ones are being deleted is not deleted with them", async () => {
   await using world = await openWorld();
-  const owner = postgres(world.database.ownerUrl, { max: 1 });
+  const owner = openPool({ url: world.database.ownerUrl, connectionsMax: 1 });
   const lateCommitted = Promise.withResolvers<void>();
   let locked: Promise<unknown> = Promise.resolve();
   let relay: AsyncDisposable | undefined;
@@ -97,7 +97,7 @@ test("a row that is committed while later ones are being deleted is not deleted 
 
 test("a relay that is killed between publish and delete publishes the same id again", async () => {
   await using world = await openWorld();
-  const owner = postgres(world.database.ownerUrl, { max: 1 });
+  const owner = openPool({ url: world.database.ownerUrl, connectionsMax: 1 });
   await inTransaction(world.pool, (tx) => appendEncoded(tx, [encodedPayment("pi_1")]));
 
   await owner.begin(async (lock) => {

@@ -112,7 +112,7 @@ async function issue(
       new x509.ExtendedKeyUsageExtension(client ? [serverAuth, clientAuth] : [serverAuth]),
       new x509.SubjectAlternativeNameExtension([...identities, ...hosts.map(hostName)]),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      new x509.AuthorityKeyIdentifierExtension(keyIdOf(issuer)),
     ],
   });
   writeKey(keyFile, keys.privateKey);
@@ -134,6 +134,13 @@ function isFresh({ certificate: ca }: Authority, { certFile, keyFile }: TlsFiles
 
 function generateKeys() {
   return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+}
+
+/** As the authority calls its key; whoever made it chose how. */
+function keyIdOf(issuer: x509.X509Certificate): string {
+  const extension = issuer.getExtension(x509.SubjectKeyIdentifierExtension);
+  if (!extension) throw new Error(`${issuer.subject} has no subject key identifier`);
+  return extension.keyId;
 }
 
 function nameOf(commonName: string): x509.JsonName {

@@ -46,6 +46,7 @@ const codes = {
   [RequestRefusal.UNSPECIFIED]: Code.InvalidArgument,
   [RequestRefusal.INVALID_FIELD]: Code.InvalidArgument,
   [RequestRefusal.INEXACT_NUMBER]: Code.InvalidArgument,
+  [RequestRefusal.MALFORMED]: Code.InvalidArgument,
   [RequestRefusal.DUPLICATE_FIELD]: Code.InvalidArgument,
   [RequestRefusal.UNAUTHENTICATED]: Code.Unauthenticated,
   [RequestRefusal.TOKEN_INVALID]: Code.Unauthenticated,

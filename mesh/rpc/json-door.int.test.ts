@@ -96,6 +96,28 @@ test.each<[string, string | Uint8Array]>([
 ])("JSON that is %s is the caller's mistake", async (_name, body) => {
   const { status, json } = await sendJson(server, "", { body });
   expect([status, json.code]).toEqual([400, "invalid_argument"]);
+  expect(json.details[0].debug.refusal).toBe("REQUEST_REFUSAL_MALFORMED");
+});
+
+test("half a character is no JSON text", async () => {
+  const { json } = await sendJson(server, '{"nested":{"text":"\\ud800"}}');
+  expect(json).toMatchObject({
+    code: "invalid_argument",
+    message: expect.stringContaining("text"),
+  });
+  expect(json.details[0].debug.refusal).toBe("REQUEST_REFUSAL_MALFORMED");
+});
+
+test.each([
+  ['{"text":"a\\u0000b"}', "text"],
+  ['{"children":[{},{"nested":{"other":"\\u0000"}}]}', "children[1].nested.other"],
+])("%s is refused: %s is no text", async (body, field) => {
+  const { status, json } = await sendJson(server, body);
+  expect(status).toBe(400);
+  expect(json.details[0].debug).toMatchObject({
+    refusal: "REQUEST_REFUSAL_INVALID_FIELD",
+    problems: [{ field }],
+  });
 });
 
 describe("every way that JSON comes in", () => {

@@ -4,7 +4,6 @@
 
 import type { DescMessage } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type Compression,
   compressedFlag,
@@ -80,7 +79,10 @@ function envelopedRequest(door: JsonDoor, type: string, { header, body }: DoorRe
     for await (const { flags, data } of envelopes) {
       const isCompressed = (flags & compressedFlag) !== 0;
       if (isCompressed && !compression) {
-        throw new ConnectError("compressed message without a known encoding", Code.InvalidArgument);
+        throw refuseRequest(
+          RequestRefusal.MALFORMED,
+          "compressed message without a known encoding",
+        );
       }
       const bytes =
         isCompressed && compression ? await compression.decompress(data, door.readMaxBytes) : data;
@@ -95,7 +97,7 @@ function checkBytes(input: DescMessage, bytes: Uint8Array): void {
   const scan = scanJson(bytes);
   if (!scan.ok) {
     const problem = `${scan.problem} at offset ${scan.offset}`;
-    throw refuseRequest(RequestRefusal.INVALID_FIELD, `the request is not JSON: ${problem}`, [
+    throw refuseRequest(RequestRefusal.MALFORMED, `the request is not JSON: ${problem}`, [
       { field: "", problem },
     ]);
   }
@@ -124,6 +126,6 @@ function decodedBase64(text: string): Uint8Array {
   try {
     return base64Decode(text);
   } catch {
-    throw refuseRequest(RequestRefusal.INVALID_FIELD, "the message is not base64");
+    throw refuseRequest(RequestRefusal.MALFORMED, "the message is not base64");
   }
 }

@@ -1,6 +1,8 @@
 import { connect as connectHttp2 } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
+import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
 import {
   createConnectTransport,
   createGrpcTransport,
@@ -150,19 +152,30 @@ describe("errors", () => {
     expect([error.code, error.rawMessage]).toEqual([Code.Unavailable, "try again later"]);
   });
 
-  test("bytes that are no message are the caller's mistake", async () => {
-    const garbage = Uint8Array.of(0x0a, 0xff, 0xff);
-    const path = "/bursar.testing.v1.EchoService/Echo";
-    const type = (name: string) => ({ headers: { "content-type": name }, body: garbage });
-    const plain = await send(server, path, type("application/proto"));
-    expect([plain.status, plain.json.code]).toEqual([400, "invalid_argument"]);
-    const envelope = Buffer.concat([Buffer.of(0, 0, 0, 0, 3), garbage]);
-    const web = await send(server, path, {
-      ...type("application/grpc-web+proto"),
-      body: envelope,
-    });
-    expect(web.body.toString("latin1")).toContain("grpc-status: 3");
-  });
+  // One row a format and what does not fit it: bytes, or JSON of another shape.
+  test.each<[string, Uint8Array]>([
+    ["proto", Uint8Array.of(0x0a, 0xff, 0xff)],
+    ["json", Buffer.from('{"text":')],
+    ["json", Buffer.from('{"text":5}')],
+  ])(
+    "%s that is no message is the caller's mistake, in every protocol",
+    async (format, garbage) => {
+      const path = "/bursar.testing.v1.EchoService/Echo";
+      const envelope = Buffer.concat([Buffer.of(0, 0, 0, 0, garbage.byteLength), garbage]);
+      const answerTo = (type: string, body: Uint8Array) =>
+        send(server, path, { headers: { "content-type": `application/${type}` }, body });
+
+      const plain = await answerTo(format, garbage);
+      expect([plain.status, plain.json.code]).toEqual([400, "invalid_argument"]);
+      expect(plain.json.details[0].debug.refusal).toBe("REQUEST_REFUSAL_MALFORMED");
+
+      const web = await answerTo(`grpc-web+${format}`, envelope);
+      expectMalformed(findTrailerError(trailerParse(web.body.subarray(5))));
+
+      const { headers } = await answerTo(`grpc+${format}`, envelope);
+      expectMalformed(findTrailerError(new Headers(headers as Record<string, string>)));
+    },
+  );
 });
 
 describe("limits", () => {
@@ -227,6 +240,11 @@ describe("limits", () => {
 });
 
 const json = (body: string) => ({ headers: { "content-type": "application/json" }, body });
+
+function expectMalformed(error: ConnectError | undefined): void {
+  expect(error?.code).toBe(Code.InvalidArgument);
+  expect(requestRefusalOf(error)?.refusal).toBe(RequestRefusal.MALFORMED);
+}
 
 function expectWithin(value: number, min: number, max: number): void {
   expect(value).toBeGreaterThanOrEqual(min);

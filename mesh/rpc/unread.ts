@@ -1,6 +1,6 @@
 // Answers to requests that never reached a handler because they could not be
 // read: too large, cut short, not decodable. Connect writes these answers itself;
-// their code is read back for the record. It also calls undecodable bytes an
+// their errors are read back for the record. It also calls undecodable bytes an
 // internal error; they are the caller's, so the answer is turned into one that says so.
 
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -9,7 +9,16 @@ import {
   encodeEnvelope,
   type UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
-import { type CallRecord, codeName, type Recorder } from "./call-record.ts";
+import {
+  endStreamFromJson,
+  errorFromJsonBytes,
+  errorToJsonBytes,
+} from "@connectrpc/connect/protocol-connect";
+import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
+import type { CallRecord, Recorder } from "./call-record.ts";
+import { refuseRequest } from "./errors.ts";
 
 export async function closeUnread(
   response: UniversalServerResponse,
@@ -18,56 +27,77 @@ export async function closeUnread(
 ): Promise<UniversalServerResponse> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body ?? []) chunks.push(chunk);
-  const body = Buffer.concat(chunks);
-  const answer: UniversalServerResponse = { ...response, body: createAsyncIterable([body]) };
-
-  const code = codeOf(response, body);
-  if (code !== Code.Internal) {
-    const reason = code === undefined ? undefined : new ConnectError("request not read", code);
-    recorder.close(record, reason);
-    return answer;
+  const answer = openAnswer(response, Buffer.concat(chunks));
+  const { error } = answer;
+  if (error === undefined || !isMalformed(error)) {
+    recorder.close(record, error);
+    return answer.response;
   }
-  recorder.close(record, new ConnectError("request not decodable", Code.InvalidArgument));
-  return asInvalidArgument(answer, body);
+  const malformed = refuseRequest(RequestRefusal.MALFORMED, error.rawMessage);
+  recorder.close(record, malformed);
+  return answer.saying(malformed);
 }
 
-/** Undefined: success. */
-function codeOf({ status, trailer }: UniversalServerResponse, body: Buffer): Code | undefined {
-  const text = body.toString("latin1");
-  const grpcStatus = trailer?.get("grpc-status") ?? /^grpc-status: ?(\d+)/im.exec(text)?.[1];
-  if (grpcStatus !== undefined) return Number(grpcStatus) || undefined;
-  const [, name] = /"code":"([a-z_]+)"/.exec(text) ?? [];
-  const code = name === undefined ? undefined : codesByName.get(name);
-  return status === 200 ? code : (code ?? Code.Unimplemented);
+/** Our own refusals have a detail; what has none was found by Connect while it was decoding. */
+function isMalformed({ code, details }: ConnectError): boolean {
+  return code === Code.Internal || (code === Code.InvalidArgument && details.length === 0);
 }
 
-const codesByName: ReadonlyMap<string, Code> = new Map(
-  Object.values(Code)
-    .filter((code) => typeof code === "number")
-    .map((code) => [codeName(code), code]),
-);
+type Answer = {
+  /** Undefined: success. */
+  readonly error: ConnectError | undefined;
+  readonly response: UniversalServerResponse;
+  /** The same answer with another error. */
+  saying(error: ConnectError): UniversalServerResponse;
+};
 
-const invalid = codeName(Code.InvalidArgument);
-const grpcWebTrailerFlag = 0x80;
+/** Each protocol says its error elsewhere. */
+function openAnswer(answered: UniversalServerResponse, body: Buffer): Answer {
+  const type = answered.header?.get("content-type") ?? "";
+  const response = { ...answered, body: createAsyncIterable([body]) };
+  const { trailer } = response;
+  if (trailer?.has("grpc-status")) {
+    return {
+      error: findTrailerError(trailer),
+      response,
+      saying: (error) => ({ ...response, trailer: setTrailerStatus(trailer, error) }),
+    };
+  }
+  if (type.startsWith("application/grpc-web")) {
+    const inBody = trailerParse(body.subarray(envelopeHeadBytes));
+    return {
+      error: findTrailerError(inBody) ?? unread,
+      response,
+      saying(error) {
+        const bytes = trailerSerialize(setTrailerStatus(inBody, error));
+        return { ...response, body: createAsyncIterable([encodeEnvelope(trailerFlag, bytes)]) };
+      },
+    };
+  }
+  if (response.status === 200)
+    return { error: endOfStream(body), response, saying: () => response };
+  return {
+    error: errorFromJsonBytes(body, undefined, unread),
+    response,
+    saying(error) {
+      const bytes = errorToJsonBytes(error, undefined);
+      const header = new Headers(response.header);
+      header.set("content-length", `${bytes.byteLength}`);
+      header.delete("content-encoding");
+      return { ...response, status: 400, header, body: createAsyncIterable([bytes]) };
+    },
+  };
+}
 
-function asInvalidArgument(
-  response: UniversalServerResponse,
-  body: Buffer,
-): UniversalServerResponse {
-  if (response.trailer?.has("grpc-status")) {
-    response.trailer.set("grpc-status", `${Code.InvalidArgument}`);
-    return response;
+const envelopeHeadBytes = 5;
+
+/** An answer without an error that could be read back: a path or a type that nobody serves. */
+const unread = new ConnectError("request not read", Code.Unimplemented);
+
+function endOfStream(body: Buffer): ConnectError | undefined {
+  try {
+    return endStreamFromJson(body.subarray(envelopeHeadBytes)).error;
+  } catch {
+    return unread;
   }
-  const header = new Headers(response.header);
-  if (header.get("content-type")?.startsWith("application/grpc-web")) {
-    const text = body.subarray(5).toString("latin1");
-    const trailer = text.replace(/^grpc-status: ?\d+/im, `grpc-status: ${Code.InvalidArgument}`);
-    const envelope = encodeEnvelope(grpcWebTrailerFlag, Buffer.from(trailer, "latin1"));
-    return { ...response, body: createAsyncIterable([envelope]) };
-  }
-  if (response.status !== 500) return response;
-  const text = body.toString().replace('"code":"internal"', `"code":"${invalid}"`);
-  const bytes = Buffer.from(text);
-  header.set("content-length", `${bytes.byteLength}`);
-  return { ...response, status: 400, header, body: createAsyncIterable([bytes]) };
 }

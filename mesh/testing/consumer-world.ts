@@ -8,8 +8,7 @@ import {
   PaymentRefundedSchema,
   PaymentSucceededSchema,
 } from "#gen/bursar/payments/v1/events_pb.ts";
-import { postgres } from "../database/driver.ts";
-import type { Tx } from "../database/pool.ts";
+import { openPool, type Tx } from "../database/pool.ts";
 import { type HandleBatch, startConsumer, type Verdict } from "../events/consume.ts";
 import type { EncodedEvent, Received } from "../events/event.ts";
 import { lockKeys } from "../events/parking.ts";
@@ -59,7 +58,7 @@ export async function openConsumerWorld() {
   const test: TestBroker = stack.use(await openTestBroker());
   const migrations = new URL("../events/migrations/", import.meta.url);
   const database: TestDatabase = stack.use(await openTestDatabase({ schema: "mesh", migrations }));
-  const owner = postgres(database.ownerUrl, { max: 1 });
+  const owner = openPool({ url: database.ownerUrl, connectionsMax: 1 });
   await owner`create table mesh.effect (message_id text not null, about text not null)`;
   await owner.end();
   const { pool } = database;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { postgres } from "../database/driver.ts";
+import { openPool } from "../database/pool.ts";
 import { openTestDatabase } from "./database.ts";
 
 const migrations = new URL("../events/migrations/", import.meta.url);
@@ -15,9 +15,10 @@ test("two databases hold their own rows", async () => {
 
 test("a connection that is left open fails the test that left it", async () => {
   const database = await openTestDatabase({ schema: "mesh", migrations });
-  const forgotten = postgres(database.url, {
-    max: 1,
-    connection: { application_name: "forgotten" },
+  const forgotten = openPool({
+    url: database.url,
+    connectionsMax: 1,
+    applicationName: "forgotten",
   });
   await forgotten`select 1`;
 

@@ -3,10 +3,8 @@
 
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Sql } from "postgres";
-import { postgres } from "../database/driver.ts";
 import { migrate, readMigrations } from "../database/migrate.ts";
-import { openPool, type Pool } from "../database/pool.ts";
+import { openPool, type Pool, type Session } from "../database/pool.ts";
 import { applyRoles, rolesOf, type Schema, urlAs } from "../database/roles.ts";
 import { createLog } from "../process/log.ts";
 
@@ -53,12 +51,14 @@ async function createDatabase(serverUrl: string, options: TestDatabaseOptions): 
   const template = `template_${options.schema}_${digest.digest("hex").slice(0, 16)}`;
   const name = `test_${options.schema}_${crypto.randomUUID().replaceAll("-", "")}`;
 
-  await using server = connect(serverUrl);
+  await using server = await connect(serverUrl);
   const { sql } = server;
   // Session locks of the server's own database: a template is built once, however many ask.
   await sql`select pg_advisory_lock(hashtextextended(${template}, 0))`;
   const [found] = await sql`select datistemplate from pg_database where datname = ${template}`;
   if (!found?.["datistemplate"]) {
+    // Roles belong to the server, and a lock taken in the new database is not seen from another.
+    await sql`select pg_advisory_lock(hashtextextended('bursar/roles', 0))`;
     await sql`drop database if exists ${sql(template)} with (force)`;
     await sql`create database ${sql(template)}`;
     await buildTemplate(withDatabase(serverUrl, template), options);
@@ -76,7 +76,7 @@ async function buildTemplate(url: string, { schema, migrations }: TestDatabaseOp
 }
 
 async function dropDatabase(serverUrl: string, name: string): Promise<void> {
-  await using server = connect(serverUrl);
+  await using server = await connect(serverUrl);
   const { sql } = server;
   const leaks = await connectionsTo(sql, name);
   await sql`drop database ${sql(name)} with (force)`;
@@ -86,7 +86,7 @@ async function dropDatabase(serverUrl: string, name: string): Promise<void> {
 }
 
 /** Sessions take a moment to go after their connection has closed. */
-async function connectionsTo(sql: Sql, name: string): Promise<string[]> {
+async function connectionsTo(sql: Session, name: string): Promise<string[]> {
   const deadline = Date.now() + 2_000;
   for (;;) {
     const rows = await sql<{ session: string }[]>`
@@ -105,7 +105,15 @@ function withDatabase(url: string, database: string): string {
   return changed.href;
 }
 
-function connect(url: string) {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
-  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }) };
+/** To wait for another's template may take longer than a statement usually does. */
+async function connect(url: string) {
+  const pool = openPool({ url, connectionsMax: 1, statementTimeoutMs: 0 });
+  const sql = await pool.reserve();
+  return {
+    sql,
+    async [Symbol.asyncDispose]() {
+      sql.release();
+      await pool.end({ timeout: 5 });
+    },
+  };
 }

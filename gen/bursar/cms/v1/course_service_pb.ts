@@ -208,7 +208,8 @@ export const AddModuleRequestSchema: GenMessage<AddModuleRequest> = /*@__PURE__*
   messageDesc(file_bursar_cms_v1_course_service, 6);
 
 /**
- * AddModuleResponse holds the module and the course after the change.
+ * AddModuleResponse holds the module and the course after the change, without
+ * the texts of its lessons.
  *
  * @generated from message bursar.cms.v1.AddModuleResponse
  */
@@ -286,7 +287,8 @@ export const AddLessonRequestSchema: GenMessage<AddLessonRequest> = /*@__PURE__*
   messageDesc(file_bursar_cms_v1_course_service, 8);
 
 /**
- * AddLessonResponse holds the lesson and the course after the change.
+ * AddLessonResponse holds the lesson and the course after the change, without
+ * the texts of its lessons.
  *
  * @generated from message bursar.cms.v1.AddLessonResponse
  */
@@ -363,7 +365,8 @@ export const UpdateLessonRequestSchema: GenMessage<UpdateLessonRequest> = /*@__P
   messageDesc(file_bursar_cms_v1_course_service, 10);
 
 /**
- * UpdateLessonResponse holds the course after the change.
+ * UpdateLessonResponse holds the course after the change, without the texts of
+ * its lessons.
  *
  * @generated from message bursar.cms.v1.UpdateLessonResponse
  */
@@ -412,7 +415,8 @@ export const PublishCourseRequestSchema: GenMessage<PublishCourseRequest> = /*@_
   messageDesc(file_bursar_cms_v1_course_service, 12);
 
 /**
- * PublishCourseResponse holds the course and what was published.
+ * PublishCourseResponse holds the course and what was published, both without
+ * the texts of their lessons.
  *
  * @generated from message bursar.cms.v1.PublishCourseResponse
  */
