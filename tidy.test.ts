@@ -55,6 +55,13 @@ test("rooms import only downwards", () => {
   expect(upwards).toEqual([]);
 });
 
+test("the database driver has one room", () => {
+  const strayed = ours.filter(
+    (path) => !path.startsWith("mesh/database/") && specifiersOf(path).includes("pg"),
+  );
+  expect(strayed).toEqual([]);
+});
+
 test("what is for tests is imported by tests", () => {
   const forTests = /^[^/]+\/testing\/|\.test\.ts$/;
   const mayTest = /^(dev|e2e|bench|[^/]+\/testing)\/|\.test\.ts$/;

@@ -171,12 +171,10 @@ test("what a provider sends again after the broker has forgotten it changes noth
 });
 
 test("another amount under the same id is a conflict, and the first one stays", async () => {
-  await using _forgetful = await forgetQuickly();
   const webhook = await arrive(said());
   await expect.poll(() => deliveryOf(webhook)).toBeDefined();
   const [published] = await paymentsOf(webhook);
 
-  await sleep(forgetMs);
   const other = stripeBody("payment_intent.succeeded", paymentIntent({ amount_received: 1 }));
   await arrive(other);
 
@@ -187,6 +185,27 @@ test("another amount under the same id is a conflict, and the first one stays", 
       detail: expect.stringContaining("other content"),
     });
   expect(await paymentsOf(webhook)).toEqual([published]);
+});
+
+test("what was mended under the id it was given up with is a conflict, and not lost", async () => {
+  const webhook = await arrive(intentBody("1.5"));
+  await arrive(intentBody("15"));
+  await arrive(intentBody("2.5"));
+  await settledAll();
+
+  const letters = await database.pool`
+    select reason, data from dead_letter where message_id = ${webhook.webhookId}
+    order by stream_sequence
+  `;
+  const said = letters.map(({ reason, data }) => {
+    return [reason, Buffer.from(fromBinary(WebhookReceivedSchema, data).body).toString()];
+  });
+  expect(said).toEqual([
+    [DeadLetterReason.AMOUNT_NOT_EXACT, intentBody("1.5")],
+    [DeadLetterReason.CONFLICT, intentBody("15")],
+    [DeadLetterReason.CONFLICT, intentBody("2.5")],
+  ]);
+  expect(await paymentsOf(webhook)).toEqual([]);
 });
 
 test("a desk that stopped between publishing and committing publishes the same event again", async () => {

@@ -92,17 +92,31 @@ test("bytes that are no text, and JSON with a name twice, are verified and store
   }
 });
 
-test("the same event again, however it is sent, is stored once", async () => {
+test("the same bytes again, however they are sent, are stored once", async () => {
   const before = await storedCount();
   const replies = await Promise.all(
     Array.from({ length: 64 }, async (_, n) => {
-      const body = stripeEvent("evt_64", { pending_webhooks: n % 3 });
+      const body = stripeEvent("evt_64");
       const endpoint = n % 2 === 0 ? "stripe-endpoint" : "stripe-second";
       return door.send({ endpoint, body, headers: stripeHeaders(body, { secondsAgo: n }) });
     }),
   );
   expect(replies.map(({ status }) => status)).toEqual(Array(64).fill(200));
   expect(await storedCount()).toBe(before + 1);
+});
+
+test("another body under the same id is stored as well, for the desk to judge", async () => {
+  const before = await storedCount();
+  const bodies = [1, 2, 3].map((pending_webhooks) =>
+    stripeEvent("evt_other", { pending_webhooks }),
+  );
+  const replies = await Promise.all(
+    [...bodies, ...bodies].map((body) => door.send({ body, headers: stripeHeaders(body) })),
+  );
+  expect(replies.map(({ status }) => status)).toEqual(Array(6).fill(200));
+  const webhooks = (await stored()).slice(before);
+  expect(webhooks.map(({ body }) => Buffer.from(body).toString()).toSorted()).toEqual(bodies);
+  expect(new Set(webhooks.map(({ webhookId }) => webhookId)).size).toBe(1);
 });
 
 // One row a way of not being authentic: one answer for all of them.

@@ -42,7 +42,10 @@ export async function transact<T>(
     // It would run in no SQL transaction, or in the next one.
     if (over) throw new TransactionOver("the SQL transaction is over");
     try {
-      return await connection.run(query);
+      const rows = await connection.run(query);
+      // What failed since the savepoint has not happened.
+      if (query.text.startsWith("rollback to savepoint")) failures.length = 0;
+      return rows;
     } catch (error) {
       failures.push(error);
       throw error;

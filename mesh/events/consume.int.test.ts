@@ -62,6 +62,30 @@ test("two messages of one id inside one batch are one event and one conflict", a
   });
 });
 
+test("other bytes under a known id are no secret of the broker's", async () => {
+  await using world = await openConsumerWorld();
+  const saying = (amountMinor: bigint) => ({
+    ...encodedPayment("pi_1", { amount: { amountMinor, currencyCode: "USD" } }),
+    dedupeId: `payment/pi_1/${amountMinor}`,
+  });
+  await world.publish(saying(1n));
+  await world.publish(saying(1n), saying(2n));
+
+  await using _consumer = world.start();
+
+  await world.expectEffects(["payment/pi_1"]);
+  await vi.waitFor(async () => {
+    expect(await world.deadLetters()).toMatchObject([
+      {
+        message_id: "payment/pi_1",
+        reason: DeadLetterReason.CONFLICT,
+        stream_sequence: 2n,
+        data: Buffer.from(saying(2n).data),
+      },
+    ]);
+  });
+});
+
 test("what an event says, where it is asked, tells a repetition from a conflict", async () => {
   await using world = await openConsumerWorld();
   const saying = (orderId: string, amountMinor: bigint) =>

@@ -3,8 +3,7 @@
 
 import type { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Tx } from "../database/pool.ts";
-import type { RawMessage } from "./event.ts";
-import { digestOf } from "./inbox.ts";
+import { digestOf, type RawMessage, storable } from "./raw-message.ts";
 
 export type Death = {
   readonly raw: RawMessage;
@@ -41,9 +40,4 @@ export async function writeDeadLetters(
     ) as dead (message_id, digest, subject, stream, stream_sequence, reason, detail, data, headers)
     on conflict (consumer, message_id, sha256) do nothing
   `;
-}
-
-/** Postgres' text holds every character but one. */
-export function storable(text: string): string {
-  return text.toWellFormed().replaceAll("\0", "\ufffd");
 }

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { encodedPayment, encodedRefund, paymentSucceeded } from "../testing/payments.ts";
-import { createDecoder, encodeEvent, type RawMessage } from "./event.ts";
+import { createDecoder, encodeEvent } from "./event.ts";
+import type { RawMessage } from "./raw-message.ts";
 
 const options = { messageId: "m-1", source: "webhook-gateway", time: new Date(0) };
 
@@ -64,6 +65,13 @@ test.each(["", "two words", "line\nbreak", "ü", "x".repeat(513)])(
     );
   },
 );
+
+test.each(["", "two words", "x".repeat(513)])("%j cannot be a dedupe id", (dedupeId) => {
+  const event = paymentSucceeded("pi_1");
+  expect(() => encodeEvent(PaymentSucceededSchema, event, { ...options, dedupeId })).toThrow(
+    "is not a header value",
+  );
+});
 
 test("what was encoded decodes to the same event", () => {
   const { data, subject } = encodedPayment("pi_1");

@@ -13,21 +13,27 @@ import {
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { eventPolicy } from "../policy/policy.ts";
 import { type Problem, validate } from "../policy/validation.ts";
-
-export type Headers = readonly (readonly [name: string, value: string])[];
+import type { Headers, RawMessage } from "./raw-message.ts";
 
 /** An event as it goes to the broker or into the outbox. */
 export type EncodedEvent = {
   readonly subject: string;
   readonly stream: string;
   readonly messageId: string;
+  /** Absent: the broker tells repetitions by the message id. */
+  readonly dedupeId?: string;
   readonly data: Uint8Array;
   readonly headers: Headers;
 };
 
 export type EncodeOptions = {
-  /** The broker stores one message an id; the same fact always has the same id. */
+  /** Consumers count one message an id; the same fact always has the same id. */
   readonly messageId: string;
+  /**
+   * The broker stores one message of these. Names the id and the bytes where another message under
+   * the same id must reach its consumers, who can tell a repetition from a conflict.
+   */
+  readonly dedupeId?: string;
   /** Identity that publishes, for example `ledger-service`. */
   readonly source: string;
   readonly time: Date;
@@ -54,12 +60,15 @@ export function wrapEvent(
   data: Uint8Array,
   options: EncodeOptions & { readonly key: string },
 ): EncodedEvent {
-  const { messageId, source, time, traceparent, key } = options;
-  assert(isToken(messageId), `message id ${JSON.stringify(messageId)} is not a header value`);
+  const { messageId, dedupeId, source, time, traceparent, key } = options;
+  for (const id of [messageId, dedupeId ?? messageId]) {
+    assert(isToken(id), `message id ${JSON.stringify(id)} is not a header value`);
+  }
   return {
     subject: schema.typeName,
     stream: eventPolicy(schema).stream,
     messageId,
+    ...(dedupeId !== undefined && { dedupeId }),
     data,
     headers: [
       ["ce-specversion", "1.0"],
@@ -73,17 +82,6 @@ export function wrapEvent(
     ],
   };
 }
-
-/** A message as a consumer got it, before anything is known about its body. */
-export type RawMessage = {
-  readonly messageId: string;
-  readonly subject: string;
-  readonly stream: string;
-  readonly streamSequence: bigint;
-  readonly deliveryCount: number;
-  readonly data: Uint8Array;
-  readonly headers: Headers;
-};
 
 /** An event that was decoded and is valid. */
 export type Received<D extends DescMessage> = RawMessage & {

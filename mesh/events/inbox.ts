@@ -1,9 +1,8 @@
 // Which messages a consumer has settled before. The rows are inserted first, in the SQL transaction
 // of the effects: a copy that another process is handling waits here, and then finds it done.
 
-import { hash } from "node:crypto";
 import type { Tx } from "../database/pool.ts";
-import type { RawMessage } from "./event.ts";
+import { digestOf, type RawMessage } from "./raw-message.ts";
 
 export type Arrival = "new" | "duplicate" | "conflict";
 
@@ -37,10 +36,6 @@ export async function recordArrivals(
     const settled = inserted.has(messageId) ? digests[first] : known.get(messageId);
     return settled === digests[index] ? "duplicate" : "conflict";
   });
-}
-
-export function digestOf(data: Uint8Array): string {
-  return hash("sha256", data, "hex");
 }
 
 /** In the order of the ids, so that two batches that share messages cannot deadlock. */

@@ -1,6 +1,7 @@
 // Events are written to the outbox in the SQL transaction that caused them, and relayed to the
 // broker afterwards: neither can happen without the other.
 
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { Tx } from "../database/pool.ts";
@@ -28,6 +29,9 @@ export async function appendEvent<D extends DescMessage>(
 /** All of them in one statement; they are published in this order. */
 export async function appendEncoded(tx: Tx, events: readonly EncodedEvent[]): Promise<void> {
   if (events.length === 0) return;
+  for (const { dedupeId, messageId } of events) {
+    assert(dedupeId === undefined, `the outbox keeps one id an event, ${messageId} has two`);
+  }
   const column = (value: (event: EncodedEvent) => string) => events.map(value);
   await tx`
     insert into outbox (message_id, subject, stream, data, headers)

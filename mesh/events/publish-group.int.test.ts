@@ -31,6 +31,22 @@ test("a repeated id costs its neighbours nothing", async () => {
   expect((await messageIds(world.broker)).toSorted()).toEqual(["a", "b", "old"]);
 });
 
+test("other bytes under the id of one in the same group are a message of their own", async () => {
+  await using world = await openWorld();
+  const [first, other] = [event("a", "a/first"), event("a", "a/other")];
+  const outcomes = await publishAll(world.broker, [first, event("b"), other, first], {
+    deadlineMs,
+  });
+  expect(outcomes.map((outcome) => outcome.status === "fulfilled" && outcome.value)).toEqual([
+    { sequence: 1n, duplicate: false },
+    { sequence: 2n, duplicate: false },
+    { sequence: 3n, duplicate: false },
+    { sequence: 1n, duplicate: false },
+  ]);
+  expect(await messageIds(world.broker)).toEqual(["a/first", "b", "a/other"]);
+  expect(await messageIds(world.broker, "ce-id")).toEqual(["a", "b", "a"]);
+});
+
 test("an event that the broker refuses is refused alone", async () => {
   await using world = await openWorld();
   const large = { ...event("large"), data: new Uint8Array(300 * 1024) };
@@ -51,8 +67,8 @@ test("events that come together share groups, and each gets its own answer", asy
   for (const [n, id] of stored.entries()) expect(sequenceOf.get(id)).toBe(BigInt(n + 1));
 });
 
-function event(messageId: string): EncodedEvent {
-  const options = { messageId, source: "test", time: new Date(0) };
+function event(messageId: string, dedupeId = messageId): EncodedEvent {
+  const options = { messageId, dedupeId, source: "test", time: new Date(0) };
   return encodeEvent(PaymentSucceededSchema, paymentSucceeded(messageId), options);
 }
 
@@ -63,13 +79,13 @@ async function openWorld() {
 }
 
 /** What the stream holds, in its order. */
-async function messageIds(broker: Broker): Promise<string[]> {
+async function messageIds(broker: Broker, header = "Nats-Msg-Id"): Promise<string[]> {
   const manager = await broker.jsm();
   const { state } = await manager.streams.info("PAYMENTS");
   const ids: string[] = [];
   for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
     const message = await manager.streams.getMessage("PAYMENTS", { seq });
-    ids.push(message?.header.get("Nats-Msg-Id") ?? "");
+    ids.push(message?.header.get(header) ?? "");
   }
   return ids;
 }

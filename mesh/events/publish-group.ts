@@ -5,7 +5,7 @@
 import type { MsgHdrs } from "@nats-io/transport-node";
 import type { Broker } from "./broker.ts";
 import type { EncodedEvent } from "./event.ts";
-import { natsHeaders, type Published, publish, whileConnected } from "./publish.ts";
+import { dedupeIdOf, natsHeaders, type Published, publish, whileConnected } from "./publish.ts";
 
 /** Outcomes in the order of the events; what is rejected may be stored nevertheless. */
 export type Outcomes = readonly PromiseSettledResult<Published>[];
@@ -144,6 +144,6 @@ async function commit(
   });
 }
 
-function nameOf({ stream, messageId }: EncodedEvent): string {
-  return `${stream} ${messageId}`;
+function nameOf(event: EncodedEvent): string {
+  return `${event.stream} ${dedupeIdOf(event)}`;
 }

@@ -1,5 +1,5 @@
 // Publishes one event and waits until the broker has it on disk. An unanswered publish may or may
-// not be stored: the same id is sent again, and the broker keeps one.
+// not be stored: it is sent again under the same id, and the broker keeps one.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { headers, type MsgHdrs } from "@nats-io/transport-node";
@@ -76,13 +76,18 @@ export async function whileConnected<T>(broker: Broker, ask: () => Promise<T>): 
 }
 
 /** As the broker reads them: what the event says of itself, its id, and the stream it is meant for. */
-export function natsHeaders({ headers: pairs, messageId, stream }: EncodedEvent): MsgHdrs {
+export function natsHeaders(event: EncodedEvent): MsgHdrs {
   const built = headers();
-  for (const [name, value] of pairs) built.append(name, value);
-  built.set("Nats-Msg-Id", messageId);
+  for (const [name, value] of event.headers) built.append(name, value);
+  built.set("Nats-Msg-Id", dedupeIdOf(event));
   // A subject bound to another stream by mistake must not be acknowledged from there.
-  built.set("Nats-Expected-Stream", stream);
+  built.set("Nats-Expected-Stream", event.stream);
   return built;
+}
+
+/** What the broker tells repetitions by. */
+export function dedupeIdOf({ dedupeId, messageId }: EncodedEvent): string {
+  return dedupeId ?? messageId;
 }
 
 /** The broker will refuse this very message every time. */

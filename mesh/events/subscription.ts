@@ -7,15 +7,13 @@ import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { Log } from "../process/log.ts";
 import type { Metrics } from "../process/metrics.ts";
 import type { Broker } from "./broker.ts";
-import { storable } from "./dead-letters.ts";
 import {
   type DurableConsumer,
   ensureConsumer,
   findConsumer,
   subjectsMissing,
 } from "./durable-consumer.ts";
-import type { RawMessage } from "./event.ts";
-import { digestOf } from "./inbox.ts";
+import { digestOf, type RawMessage, storable } from "./raw-message.ts";
 import { ensureStream } from "./streams.ts";
 
 export type SubscriptionOptions = DurableConsumer & {
@@ -229,10 +227,13 @@ function rawMessage(message: JsMsg, stream: string): RawMessage {
 
 const messageIdLengthMax = 512;
 
-/** What an index can hold. A message without an id is known by its place on the stream. */
-function messageIdOf(message: JsMsg, stream: string): string {
-  const id = storable(message.headers?.get("Nats-Msg-Id") ?? "");
-  if (id === "") return `${stream}/${message.seq}`;
+/**
+ * The event's own id, or the one the broker knows, as an index can hold it. A message that has
+ * neither is known by its place on the stream.
+ */
+function messageIdOf({ headers, seq }: JsMsg, stream: string): string {
+  const id = storable(headers?.get("ce-id") || headers?.get("Nats-Msg-Id") || "");
+  if (id === "") return `${stream}/${seq}`;
   return id.length <= messageIdLengthMax ? id : `sha256/${digestOf(Buffer.from(id))}`;
 }
 

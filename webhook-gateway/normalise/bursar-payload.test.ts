@@ -176,6 +176,21 @@ test.each(["2026-02-30T00:00:00Z", "2026-01-31", "1700000000", "2026-01-31T09:30
   },
 );
 
+test("codes are remarks: cut and cleaned, and never a reason to stop money", () => {
+  for (const [type, name, field] of [
+    ["payment.failed", "failure_code", "failureCode"],
+    ["payout.failed", "failure_code", "failureCode"],
+    ["dispute.opened", "reason_code", "reasonCode"],
+  ] as const) {
+    const example = exampleOf(type);
+    const coded = (code: unknown) =>
+      run(JSON.stringify({ ...example, data: { ...example.data, [name]: code } }));
+    expect(coded("c".repeat(300))).toMatchObject({ events: [{ [field]: "c".repeat(255) }] });
+    expect(coded("not\there")).toMatchObject({ events: [{ [field]: "not here" }] });
+    expect(coded(51)).toMatchObject({ events: [{ [field]: "" }] });
+  }
+});
+
 test("an outcome that is neither won nor lost is malformed", () => {
   const example = exampleOf("dispute.closed");
   const body = JSON.stringify({ ...example, data: { ...example.data, outcome: "draw" } });

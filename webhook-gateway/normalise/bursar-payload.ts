@@ -68,7 +68,7 @@ function paymentSucceeded({ data, scope, about }: Subject): Outcome {
 }
 
 function paymentFailed({ data, scope, about }: Subject): Outcome {
-  const failureCode = data.optionalText("failure_code") ?? "";
+  const failureCode = data.remarkIfAny("failure_code");
   const amount = money(data, "amount");
   return events(
     create(PaymentFailedSchema, { ...about, ...paymentOf(scope, data), amount, failureCode }),
@@ -106,7 +106,7 @@ function refundFailed({ data, scope, about }: Subject): Outcome {
 }
 
 function disputeOpened({ data, scope, about }: Subject): Outcome {
-  const reasonCode = data.optionalText("reason_code") ?? "";
+  const reasonCode = data.remarkIfAny("reason_code");
   return events(create(DisputeOpenedSchema, { ...about, ...disputeOf(scope, data), reasonCode }));
 }
 
@@ -128,7 +128,7 @@ function payoutPaid({ data, scope, about }: Subject): Outcome {
 function payoutFailed({ data, scope, about }: Subject): Outcome {
   const payoutId = scopedId(scope, data, "payout_id");
   const amount = money(data, "amount");
-  const failureCode = data.optionalText("failure_code") ?? "";
+  const failureCode = data.remarkIfAny("failure_code");
   return events(create(PayoutFailedSchema, { ...about, payoutId, amount, failureCode }));
 }
 

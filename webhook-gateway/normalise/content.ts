@@ -5,7 +5,9 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type Outcome, schemaOf } from "./outcome.ts";
 
 export function contentOf(outcome: Outcome): Uint8Array {
-  if (outcome.kind !== "events") return Buffer.from(outcome.kind);
+  if (outcome.kind === "kept") return Buffer.from("kept");
+  // What was wrong stands for what it says: a body that is wrong in another way is another one.
+  if (outcome.kind === "dead") return Buffer.from(`dead ${outcome.reason} ${outcome.detail}`);
   const lines = outcome.events.map((event) => {
     const { provenance: _, ...said } = event;
     const bytes = toBinary(schemaOf(event), said);

@@ -73,6 +73,27 @@ export class Payload {
     return [...value.value].length <= lengthMax ? value.value : "";
   }
 
+  /**
+   * A remark for people, cut and cleaned until it can be kept, or nothing when there is something
+   * else: for what must never stop money. Never for ids: a shorter one names another thing.
+   */
+  remarkIfAny(name: string): string {
+    const value = this.#member(name);
+    if (value?.kind !== "string") return "";
+    const clean = value.value
+      .toWellFormed()
+      .replaceAll(/\p{Cc}+/gu, " ")
+      .trim();
+    return [...clean].slice(0, textMax).join("");
+  }
+
+  flag(name: string): boolean {
+    const value = this.#member(name);
+    if (value === undefined) return this.#missing(name);
+    if (value.kind !== "boolean") throw this.#mistyped(name, "true or false", value);
+    return value.value;
+  }
+
   /** A plain whole number of minor units, zero or more. */
   amount(name: string): bigint {
     const value = jsonMember(this.#json, name);

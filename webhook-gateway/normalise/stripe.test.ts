@@ -66,6 +66,39 @@ test("payment_intent.payment_failed carries the code", () => {
   });
 });
 
+test.each(["charge.succeeded", "charge.captured"])(
+  "%s without a payment intent is a payment under the charge's id",
+  (type) => {
+    const charge = {
+      id: "ch_1",
+      payment_intent: null,
+      amount: 4900,
+      amount_captured: 4000,
+      captured: true,
+      currency: "usd",
+      metadata: { bursar_order_id: "ord_1" },
+    };
+    expect(run(type, charge)).toMatchObject({
+      events: [
+        {
+          $typeName: "bursar.payments.v1.PaymentSucceeded",
+          paymentId: "stripe/acct_demo/ch_1",
+          orderId: "ord_1",
+          amount: { amountMinor: 4000n, currencyCode: "USD" },
+        },
+      ],
+    });
+    expect(run(type, { ...charge, payment_intent: "pi_1" })).toMatchObject({ kind: "kept" });
+    expect(run(type, { ...charge, captured: false })).toMatchObject({ kind: "kept" });
+    expect(run(type, { ...charge, captured: "yes" })).toMatchObject({
+      detail: 'data.object.captured must be true or false, got "yes"',
+    });
+    expect(run(type, { ...charge, captured: undefined })).toMatchObject({
+      detail: "data.object.captured is missing",
+    });
+  },
+);
+
 test("charge.refunded states the total of the payment", () => {
   const charge = {
     id: "ch_1",
@@ -165,12 +198,49 @@ test("a payout is paid or fails", () => {
   });
 });
 
-test.each(["customer.created", "charge.succeeded", "constructor", "__proto__", ""])(
+test.each(["customer.created", "charge.pending", "constructor", "__proto__", ""])(
   "a type that is not mapped is kept: %s",
   (type) => {
     expect(run(type, { anything: 1 })).toMatchObject({ kind: "kept" });
   },
 );
+
+// What is a remark for people is never a reason to keep money out of the books.
+test.each<[string, unknown, string]>([
+  ["256 characters long", "c".repeat(256), "c".repeat(255)],
+  ["256 pairs of surrogates long", "😀".repeat(256), "😀".repeat(255)],
+  ["with a tab and a line feed", " card\t\ndeclined ", "card declined"],
+  ["with NUL", "card\u0000", "card"],
+  ["half a surrogate", "\ud800", "\ufffd"],
+  ["a number", 51, ""],
+  ["an object", { code: "x" }, ""],
+  ["null", null, ""],
+  ["absent", undefined, ""],
+])("a code that is %s stops no money", (_, written, code) => {
+  const payout = { id: "po_1", amount: 1, currency: "usd", failure_code: written };
+  expect(run("payout.failed", payout)).toMatchObject({ events: [{ failureCode: code }] });
+  const opened = dispute({ status: "needs_response", reason: written });
+  expect(run("charge.dispute.created", opened)).toMatchObject({ events: [{ reasonCode: code }] });
+  const failed = paymentIntent({ last_payment_error: { code: written } });
+  expect(run("payment_intent.payment_failed", failed)).toMatchObject({
+    events: [{ failureCode: code }],
+  });
+});
+
+test("a payment's error that is no object stops nothing", () => {
+  const failed = paymentIntent({ last_payment_error: "declined" });
+  expect(run("payment_intent.payment_failed", failed)).toMatchObject({
+    events: [{ failureCode: "" }],
+  });
+});
+
+test("a tax that is no plain whole number is a dead letter: money is never guessed", () => {
+  const amount_details = { tax: { total_tax_amount: "800" } };
+  expect(run("payment_intent.succeeded", paymentIntent({ amount_details }))).toMatchObject({
+    kind: "dead",
+    reason: DeadLetterReason.AMOUNT_NOT_EXACT,
+  });
+});
 
 test.each<[string, unknown]>([
   ["absent", undefined],

@@ -27,6 +27,8 @@ type Subject = { readonly object: Payload; readonly scope: Scope; readonly about
 const readers: ReadonlyMap<string, (subject: Subject) => Outcome> = new Map([
   ["payment_intent.succeeded", paymentSucceeded],
   ["payment_intent.payment_failed", paymentFailed],
+  ["charge.succeeded", chargeCaptured],
+  ["charge.captured", chargeCaptured],
   ["charge.refunded", chargeRefunded],
   ["refund.created", refund],
   ["refund.updated", refund],
@@ -90,7 +92,21 @@ function paymentFailed({ object, scope, about }: Subject): Outcome {
       paymentId: scopedId(scope, object, "id"),
       orderId: orderIdOf(object),
       amount: stripeMoney(object, "amount"),
-      failureCode: object.optionalObject("last_payment_error")?.optionalText("code") ?? "",
+      failureCode: object.objectIfAny("last_payment_error")?.remarkIfAny("code") ?? "",
+    }),
+  );
+}
+
+/** A charge that was made directly is itself the payment; of others the payment intent tells. */
+function chargeCaptured({ object, scope, about }: Subject): Outcome {
+  if (object.has("payment_intent")) return kept("the payment intent tells of this charge");
+  if (!object.flag("captured")) return kept("a charge that is not captured moves no money");
+  return events(
+    create(PaymentSucceededSchema, {
+      ...about,
+      paymentId: scopedId(scope, object, "id"),
+      orderId: orderIdOf(object),
+      amount: stripeMoney(object, "amount_captured"),
     }),
   );
 }
@@ -138,7 +154,7 @@ function disputeOpened({ object, scope, about }: Subject): Outcome {
     create(DisputeOpenedSchema, {
       ...about,
       ...disputeOf(scope, object),
-      reasonCode: object.optionalText("reason") ?? "",
+      reasonCode: object.remarkIfAny("reason"),
     }),
   );
 }
@@ -183,7 +199,7 @@ function payoutPaid({ object, scope, about }: Subject): Outcome {
 function payoutFailed({ object, scope, about }: Subject): Outcome {
   const payoutId = scopedId(scope, object, "id");
   const amount = stripeMoney(object, "amount");
-  const failureCode = object.optionalText("failure_code") ?? "";
+  const failureCode = object.remarkIfAny("failure_code");
   return events(create(PayoutFailedSchema, { ...about, payoutId, amount, failureCode }));
 }
 
