@@ -34,7 +34,7 @@ bench: $(ready) ## measure, as ratios in one run; a table and JSON
 	@node bench/run.ts
 
 clean: ## remove what was installed and generated here, databases included
-	rm -rf node_modules .bursar .cache
+	@if [ -x node_modules/.bin/node ]; then node dev/clean.ts; else rm -rf .bursar .cache; fi
 
 # Node itself is one of the packages, so an older node with npm is enough to start.
 # An old npm's node warns about engines; what runs afterwards is the one installed.

@@ -21,6 +21,7 @@ const mayImport: Record<string, readonly string[]> = {
 
 // Files that hold rules only: they import each other and assert, never generated code or I/O.
 const pure = [
+  "mesh/money/*.ts",
   "ledger-service/rules/*.ts",
   "cms-service/access/{enrollment,order-state,payment,settlement}.ts",
   "cms-service/commerce/rules.ts",
@@ -80,7 +81,7 @@ test("rules are pure", () => {
     const code = readFileSync(path, "utf8").replace(/\/\/.*|\/\*[\s\S]*?\*\//g, "");
     const imports = specifiersOf(path).filter((name) => {
       const isPure = name.startsWith(".") && pureFiles.includes(join(dirname(path), name));
-      return !isPure && !name.startsWith("node:assert");
+      return !isPure && !/^(node:assert|#mesh\/money\/)/.test(name);
     });
     const effects = code.match(/\b(Date\.now|new Date\(\)|Math\.random|process\.|await |fetch\()/g);
     return [...imports, ...(effects ?? [])].map((what) => `${path}: ${what}`);

@@ -17,6 +17,7 @@ import { environmentOfHouse } from "#dev/environment.ts";
 import { eventually } from "#dev/eventually.ts";
 import type { House } from "#dev/house.ts";
 import { isReady } from "#dev/ready.ts";
+import { brokerAddress } from "#mesh/events/broker.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
 
 const runFile = promisify(execFile);
@@ -34,7 +35,7 @@ export type DoorResult = {
 };
 
 export async function benchDoor(house: House): Promise<readonly DoorResult[]> {
-  await using connection = disposable(await connect({ servers: house.natsUrl }));
+  await using connection = disposable(await connect(brokerAddress(house.natsUrl)));
   const manager = await jetstreamManager(connection.it);
   await manager.streams.add({
     name: "BENCH",
@@ -101,7 +102,7 @@ async function startDoorAlone(house: House) {
 
 /** Until every consumer has settled what is on its stream. */
 async function untilCaughtUp(house: House): Promise<void> {
-  await using connection = disposable(await connect({ servers: house.natsUrl }));
+  await using connection = disposable(await connect(brokerAddress(house.natsUrl)));
   const manager = await jetstreamManager(connection.it);
   const behind = async () => {
     const lags = await Promise.all(
@@ -119,7 +120,7 @@ async function untilCaughtUp(house: House): Promise<void> {
 
 /** Acknowledged publishes a second, 256 in flight, of a message as large as a webhook's. */
 export async function benchBroker(house: House): Promise<number> {
-  await using connection = disposable(await connect({ servers: house.natsUrl }));
+  await using connection = disposable(await connect(brokerAddress(house.natsUrl)));
   const broker = jetstream(connection.it);
   const message = new Uint8Array(900);
   let acked = 0;

@@ -11,6 +11,7 @@ import { environmentOfHouse } from "./environment.ts";
 import { eventually } from "./eventually.ts";
 import { type House, openHouse } from "./house.ts";
 import { type Answer, openSender, type Sender, signAsStandard, signAsStripe } from "./provider.ts";
+import { houseIn } from "./running.ts";
 import { openShop, placeOrder, type Shop } from "./shop.ts";
 import { createStory } from "./story.ts";
 import {
@@ -27,6 +28,11 @@ const folder = ".bursar/demo";
 const ledgerId = "main";
 const story = createStory();
 
+const runs = houseIn(folder);
+if (runs !== undefined) {
+  console.error(`a demo runs already; wait for it or stop it: kill -INT ${runs}`);
+  process.exit(1);
+}
 rmSync(folder, { recursive: true, force: true });
 console.log(bold("The path of a dollar"));
 console.log(dim("Postgres, a broker and three services are starting, from nothing …"));

@@ -9,6 +9,7 @@ export function environmentOfHouse(house: House): Record<string, string> {
   const { stripe, standard, generic } = provision.endpoints;
   const door = (endpointId: string) => `${urls.door}/v1/in/${endpointId}`;
   return {
+    BURSAR_HOUSE: house.folder,
     BURSAR_GATEWAY_URL: urls.door,
     BURSAR_GATEWAY_ADMIN_URL: urls.gatewayAdmin,
     BURSAR_LEDGER_URL: urls.ledger,

@@ -4,11 +4,13 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { freePort, startChild, waitUntilReady } from "./child.ts";
+import { startChild, waitUntilReady } from "./child.ts";
 import { startNatsServer } from "./nats-server.ts";
+import { keptPorts, type Ports } from "./ports.ts";
 import { applyRoles, rolesOf, startPostgres, urlAs } from "./postgres.ts";
 import { type Provision, provision, type ServiceName } from "./provision.ts";
 import { isReady } from "./ready.ts";
+import { claimFolder } from "./running.ts";
 import { type Supervised, supervise } from "./supervised.ts";
 
 export type ProcessName = "postgres" | "nats" | ServiceName;
@@ -36,12 +38,14 @@ export type HouseOptions = {
 };
 
 export async function openHouse(options: HouseOptions): Promise<House> {
-  const { env = process.env, say = () => {} } = options;
+  const { say = () => {} } = options;
+  const env = strangersEnvironment(options.env ?? process.env);
   const folder = resolve(options.folder);
   mkdirSync(join(folder, "logs"), { recursive: true });
   await using stack = new AsyncDisposableStack();
+  stack.use(claimFolder(folder));
   const processes: Supervised[] = [];
-  const keep = async (name: ProcessName, start: Parameters<typeof supervise>[0]["start"]) => {
+  const keep = async (name: ProcessName, start: Start) => {
     const onChange = () => writePids(folder, processes);
     const supervised = stack.use(await supervise({ name, start, onTrouble: say, onChange }));
     processes.push(supervised);
@@ -49,10 +53,11 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   };
 
   const papers = await provision(folder);
-  const databaseUrl = env["DATABASE_URL"] || (await ownPostgres(folder, keep));
-  const natsUrl = env["NATS_URL"] || (await ownBroker(folder, say, keep));
+  const ports = await keptPorts(folder, env);
+  const on = { folder, ports, papers, say, keep };
+  const databaseUrl = env["DATABASE_URL"] || (await ownPostgres(on));
+  const natsUrl = env["NATS_URL"] || (await ownBroker(on));
   await applyRoles(databaseUrl, papers.passwordOf);
-  const ports = await choosePorts(env);
   const environmentIn = (service: ServiceName) => ({
     ...environmentOf(service, { papers, ports, databaseUrl, natsUrl }),
     LOG_LEVEL: options.logLevel ?? "info",
@@ -87,37 +92,43 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   };
 }
 
-type Keep = (name: ProcessName, start: Parameters<typeof supervise>[0]["start"]) => Promise<void>;
+type Start = Parameters<typeof supervise>[0]["start"];
 
-async function ownPostgres(folder: string, keep: Keep): Promise<string> {
-  const port = await freePort();
+type Ground = {
+  readonly folder: string;
+  readonly ports: Ports;
+  readonly papers: Provision;
+  readonly say: (line: string) => void;
+  readonly keep: (name: ProcessName, start: Start) => Promise<void>;
+};
+
+/**
+ * `DATABASE_URL` and `NATS_URL` name servers of somebody else, unless they come from the `env` file
+ * of a house: sourced, it must not lead another house onto the servers of the first.
+ */
+function strangersEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  if (!env["BURSAR_HOUSE"]) return env;
+  const { DATABASE_URL: _database, NATS_URL: _broker, ...rest } = env;
+  return rest;
+}
+
+async function ownPostgres({ folder, ports, keep }: Ground): Promise<string> {
   let url = "";
   await keep("postgres", async () => {
     const logFile = join(folder, "logs", "postgres.log");
-    const server = await startPostgres({ dataDir: join(folder, "postgres"), port, logFile });
+    const dataDir = join(folder, "postgres");
+    const server = await startPostgres({ dataDir, port: ports.postgres, logFile });
     url = server.url;
     return server;
   });
   return url;
 }
 
-async function ownBroker(folder: string, say: (line: string) => void, keep: Keep) {
-  const port = await freePort();
-  await keep("nats", () => startNatsServer({ dataDir: join(folder, "nats"), port, say }));
-  return `nats://127.0.0.1:${port}`;
-}
-
-type Ports = Readonly<Record<ServiceName | "door", number>>;
-
-/** Chosen once, so that a service that is started again is found where it was. */
-async function choosePorts(env: NodeJS.ProcessEnv): Promise<Ports> {
-  const port = async (name: string) => Number(env[name]) || (await freePort());
-  return {
-    "ledger-service": await port("BURSAR_LEDGER_PORT"),
-    "cms-service": await port("BURSAR_CMS_PORT"),
-    "webhook-gateway": await port("BURSAR_GATEWAY_ADMIN_PORT"),
-    door: await port("BURSAR_GATEWAY_PORT"),
-  };
+async function ownBroker({ folder, ports, papers, say, keep }: Ground): Promise<string> {
+  const account = { name: "BURSAR", user: "bursar", password: papers.passwordOf("nats") };
+  const options = { dataDir: join(folder, "nats"), port: ports.nats, accounts: [account], say };
+  await keep("nats", () => startNatsServer(options));
+  return `nats://${account.user}:${account.password}@127.0.0.1:${ports.nats}`;
 }
 
 function environmentOf(

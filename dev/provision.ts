@@ -44,8 +44,9 @@ export async function provision(folder: string): Promise<Provision> {
   const secret = (name: string, make: () => string) =>
     kept(join(folder, "secrets", name), make, 0o600);
   const authority = await ensureAuthority(join(folder, "pki"));
+  // Written once: what a developer changes in them afterwards stays.
   const accessFile = join(folder, "config", "access.yaml");
-  writeFileSync(accessFile, accessConfig());
+  kept(accessFile, accessConfig);
   const tokens = await provisionTokens(folder, secret);
   const endpoints = {
     stripe: endpoint("stripe", () => `whsec_${randomBytes(24).toString("base64url")}`),
@@ -53,7 +54,7 @@ export async function provision(folder: string): Promise<Provision> {
     generic: endpoint("generic", () => randomBytes(32).toString("hex")),
   };
   const endpointsFile = join(folder, "config", "endpoints.yaml");
-  writeFileSync(endpointsFile, endpointsConfig(folder, endpoints));
+  kept(endpointsFile, () => endpointsConfig(folder, endpoints));
 
   return {
     ...(await provisionCertificates(folder, authority)),

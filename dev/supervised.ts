@@ -24,7 +24,7 @@ export type Supervised = AsyncDisposable & {
 export type SuperviseOptions = {
   readonly name: string;
   readonly start: () => Promise<Running>;
-  /** Told of every end and every failed start. */
+  /** Told of every end, every failed start and every recovery. */
   readonly onTrouble: (line: string) => void;
   readonly onChange?: () => void;
 };
@@ -65,6 +65,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
       const startedMs = performance.now();
       const how = await current.exited;
       current = undefined;
+      options.onChange?.();
       if (stopping.signal.aborted) return;
       if (performance.now() - startedMs > recoveredAfterMs) backoffMs = backoffMsMin;
       onTrouble(`${name} ${how}; starting it again in ${backoffMs} ms`);
@@ -76,6 +77,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
       }
       restarts += 1;
       options.onChange?.();
+      onTrouble(`${name} is back after ${Math.round(readyAfterMs)} ms`);
       // Stopped while it was starting: whoever stops us saw no process to end.
       if (stopping.signal.aborted) await current[Symbol.asyncDispose]();
     }

@@ -4,14 +4,24 @@ import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { environmentOfHouse, writeEnvironment } from "./environment.ts";
 import { openHouse } from "./house.ts";
+import { houseIn } from "./running.ts";
 import { bold, dim } from "./terminal.ts";
 
-const stop = Promise.withResolvers<NodeJS.Signals>();
+const stop = Promise.withResolvers<void>();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => stop.resolve(signal));
+  process.once(signal, () => {
+    stop.resolve();
+    // What hangs while it starts or stops need not be waited for: our end is its end.
+    process.once(signal, () => process.exit(1));
+  });
 }
 
 const folder = ".bursar";
+const runs = houseIn(folder);
+if (runs !== undefined) {
+  console.error(`Bursar already runs here; stop it first: kill -INT ${runs}`);
+  process.exit(1);
+}
 const before = existsSync(`${folder}/pids`);
 console.log(before ? "starting on the data in .bursar/ …" : "starting for the first time …");
 const house = await openHouse({ folder, say: (line) => console.log(dim(line)) });
@@ -33,7 +43,8 @@ function printAddresses(env: Record<string, string>, envFile: string): void {
   address("gateway (admin)", env["BURSAR_GATEWAY_ADMIN_URL"]);
   address("ledger", env["BURSAR_LEDGER_URL"]);
   address("cms", env["BURSAR_CMS_URL"]);
-  address("broker", env["NATS_URL"]);
+  // Without its password, which the env file holds.
+  address("broker", `nats://${new URL(env["NATS_URL"] ?? "").host}`);
   address("logs", ".bursar/logs/");
 
   console.log(bold("\nTry, in another terminal in this folder:"));

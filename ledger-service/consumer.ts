@@ -17,7 +17,7 @@ import {
 } from "#gen/bursar/payments/v1/events_pb.ts";
 import type { Provenance } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import type { Tx } from "#mesh/database/pool.ts";
-import type { Handled, Verdict } from "#mesh/events/consume.ts";
+import type { Handled, Verdict } from "#mesh/events/consumer-definition.ts";
 import type { Received } from "#mesh/events/event.ts";
 import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
 import type { Note, Time } from "./rules/books.ts";

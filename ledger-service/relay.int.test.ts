@@ -2,12 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { TransactionPostedSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
-import { openPool, type Pool } from "#mesh/database/pool.ts";
+import { openPool } from "#mesh/database/pool.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
-import { startRelay } from "./relay.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -17,11 +16,7 @@ import {
   sale,
   submit,
 } from "./testing/ledger.ts";
-
-const log = silentLog();
-const relayOf = (pool: Pool, broker: Broker) => {
-  return startRelay({ pool, broker, log, metrics: createMetrics("test") });
-};
+import { publishedUpTo, relayOf, storedMessages } from "./testing/relay.ts";
 
 test("every fact is published once, with its exact bytes, in the order of the ledger", async () => {
   await using database = await openLedgerDatabase();
@@ -67,9 +62,7 @@ test("a relay that died before it noted its position publishes nothing twice", a
   await submit(poster, sale("more", 1n));
   await using _relay = relayOf(database.pool, broker.broker);
   await publishedUpTo(database.pool, preparedSequence + 1n);
-  const manager = await broker.broker.jsm();
-  const { state } = await manager.streams.info("LEDGER");
-  expect(state.messages).toBe(Number(preparedSequence + 1n));
+  expect(await storedMessages(broker.broker)).toBe(Number(preparedSequence + 1n));
 });
 
 test("of two relays one publishes, and the other takes over when it ends", async () => {
@@ -111,16 +104,45 @@ test("a stream that lost its facts gets all of them again", async () => {
   await submit(poster, sale("after", 1n));
   await using _relay = relayOf(database.pool, broker.broker);
   await publishedUpTo(database.pool, preparedSequence + 1n);
-  const { state } = await manager.streams.info("LEDGER");
-  expect(state.messages).toBe(Number(preparedSequence + 1n));
+  expect(await storedMessages(broker.broker)).toBe(Number(preparedSequence + 1n));
+});
+
+test("a stream that is deleted while it is published to gets all facts again", async () => {
+  await using database = await openLedgerDatabase();
+  await using broker = await openTestBroker();
+  await using poster = openPoster(database);
+  await prepareLedger(poster);
+  await using _relay = relayOf(database.pool, broker.broker);
+  await publishedUpTo(database.pool, preparedSequence);
+  const manager = await broker.broker.jsm();
+  await manager.streams.delete("LEDGER");
+  await submit(poster, sale("after", 1n));
+  const all = Number(preparedSequence) + 1;
+  const stored = () => storedMessages(broker.broker).catch(() => 0);
+  // Sooner than the stream is looked at: its own answers tell.
+  await expect.poll(stored, { timeout: 3_000 }).toBe(all);
+  await publishedUpTo(database.pool, preparedSequence + 1n);
+});
+
+test("a stream that is deleted while nothing happens gets all facts again", async () => {
+  await using database = await openLedgerDatabase();
+  await using broker = await openTestBroker();
+  await using poster = openPoster(database);
+  await prepareLedger(poster);
+  await using _relay = relayOf(database.pool, broker.broker);
+  await publishedUpTo(database.pool, preparedSequence);
+  const manager = await broker.broker.jsm();
+  await manager.streams.delete("LEDGER");
+  const stored = () => storedMessages(broker.broker).catch(() => 0);
+  await expect.poll(stored, { timeout: 15_000 }).toBe(Number(preparedSequence));
 });
 
 test("facts wait in the journal while the broker is away", async () => {
   await using database = await openLedgerDatabase();
   await using poster = openPoster(database);
   await prepareLedger(poster);
-  const metrics = createMetrics("test");
-  await using absent = openBroker({ url: "nats://127.0.0.1:1", name: "absent", log, metrics });
+  const options = { name: "absent", log: silentLog(), metrics: createMetrics("test") };
+  await using absent = openBroker({ ...options, url: "nats://127.0.0.1:1" });
   {
     await using _relay = relayOf(database.pool, absent);
     await sleep(200);
@@ -131,19 +153,6 @@ test("facts wait in the journal while the broker is away", async () => {
   await using _relay = relayOf(database.pool, broker.broker);
   await publishedUpTo(database.pool, preparedSequence);
 });
-
-async function publishedUpTo(pool: Pool, sequence: bigint): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    const [row] = await pool<{ published: bigint }[]>`
-      select published_sequence as published from relay_position
-    `;
-    if (row?.published === sequence) return;
-    if (Date.now() > deadline)
-      throw new Error(`published up to ${row?.published}, not ${sequence}`);
-    await sleep(20);
-  }
-}
 
 async function messagesOf(broker: Broker, count: number) {
   const manager = await broker.jsm();

@@ -1,21 +1,17 @@
 // Publishes the journal: the exact bytes of every fact, once they are committed, in the order of each
-// ledger (where the broker fails in between, a fact that is sent again comes after later ones).
-// Dense sequences need no outbox: what is above the published position is what is still to be
-// published, and no gap can fill up later. One process publishes at a time, and its death frees the
-// lock at once. A broker that holds fewer facts than it acknowledged has lost some: then the whole
-// journal is published again, and consumers recognise what they have.
+// ledger (where the broker fails in between, a fact that is sent again comes after later ones). One
+// process does it at a time, and only while it reaches the broker: cut off, it leaves the lead to
+// another. A ledger whose next fact cannot be published waits by itself; the others go on.
 
-import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, Session } from "#mesh/database/pool.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import type { Broker } from "#mesh/events/broker.ts";
-import { type EncodedEvent, wrapEvent } from "#mesh/events/event.ts";
-import { publishAll } from "#mesh/events/publish-group.ts";
-import { ensureStream } from "#mesh/events/streams.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
-import { ledgerEvents } from "./journal.ts";
+import { type Backlog, readBacklogs } from "./backlog.ts";
+import { whileLeading } from "./lead.ts";
+import { checkStream, publishBacklog } from "./publish-backlog.ts";
 
 export type RelayOptions = {
   readonly pool: Pool;
@@ -30,21 +26,42 @@ export type Relay = AsyncDisposable & { wake(): void };
 const pollMs = 40;
 /** How often a process that is not leading asks for the lead. */
 const turnMs = 500;
+/** How long a leader waits for the broker before another may try. */
+const absenceMsMax = 1_000;
+/** How often the stream is looked at while nothing is published. */
+const checkMs = 5_000;
 const pauseMsMax = 2_000;
-const inFlightMax = 256;
-const publishDeadlineMs = 5_000;
-const source = "ledger-service";
-const schemaOf = new Map(ledgerEvents.map((schema) => [schema.typeName as string, schema]));
+const factsMax = 256;
+const retryMs = 500;
+const retryMsMax = 10_000;
+
+/** Of a ledger whose next fact could not be published. */
+type Aside = { readonly failures: number; readonly until: number };
+
+type Running = RelayOptions & {
+  readonly bell: Bell;
+  readonly setLag: (events: number) => void;
+  readonly aside: Map<bigint, Aside>;
+  readonly stopping: AbortSignal;
+};
 
 export function startRelay(options: RelayOptions): Relay {
+  const { metrics } = options;
   const stopping = new AbortController();
   const bell = createBell();
   stopping.signal.addEventListener("abort", bell.ring);
-  const lag = options.metrics.gauge({
+  const lag = metrics.gauge({
     name: "bursar_ledger_relay_lag_events",
     help: "Facts in the journal that are not published yet, when last looked at",
   });
-  const running = lead(options, bell, lag.set.bind(lag), stopping.signal);
+  const aside = new Map<bigint, Aside>();
+  metrics.gauge({
+    name: "bursar_ledger_relay_stuck_ledgers",
+    help: "Ledgers whose next fact could not be published when last tried",
+    collect: (gauge) => gauge.set(aside.size),
+  });
+  const setLag = lag.set.bind(lag);
+  const running = takeTurns({ ...options, bell, setLag, aside, stopping: stopping.signal });
   return {
     wake: bell.ring,
     async [Symbol.asyncDispose]() {
@@ -55,159 +72,107 @@ export function startRelay(options: RelayOptions): Relay {
 }
 
 /** Waits for its turn, publishes while it lasts, and begins again after a fault. */
-async function lead(
-  options: RelayOptions,
-  bell: Bell,
-  setLag: (events: number) => void,
-  stopping: AbortSignal,
-): Promise<void> {
-  const { pool, log } = options;
+async function takeTurns(running: Running): Promise<void> {
+  const { pool, broker, log, aside, stopping } = running;
   let failures = 0;
   while (!stopping.aborted) {
     try {
-      const session = await pool.reserve();
-      try {
-        if (await tryLock(session)) {
-          await publishUntilStopped(session, options, bell, setLag, stopping);
-          await session`select pg_advisory_unlock(hashtextextended(${lockName}, 0))`;
-        }
-      } finally {
-        session.release();
+      // Without a broker, the lead is of more use to another process.
+      if (await broker.waitUntilConnected(turnMs)) {
+        await whileLeading(pool, (session) => publishWhileConnected(session, running));
       }
+      aside.clear();
       failures = 0;
       await pause(turnMs, stopping);
     } catch (error) {
       if (isFault(error)) log.warn("the journal cannot be published now", { error });
       else log.error("the journal cannot be published", { error });
       failures = Math.min(failures + 1, 10);
-      await pause(Math.min(pauseMsMax, 50 * 2 ** failures) * Math.random(), stopping);
+      const pauseMs = Math.min(pauseMsMax, 50 * 2 ** failures) * Math.random();
+      await pause(turnMs + pauseMs, stopping);
     }
   }
 }
 
-async function publishUntilStopped(
-  session: Session,
-  { broker, log }: RelayOptions,
-  bell: Bell,
-  setLag: (events: number) => void,
-  stopping: AbortSignal,
-): Promise<void> {
-  let prepared = false;
-  while (!stopping.aborted) {
-    if (!broker.connected) {
-      prepared = false;
-      await bell.wait(pollMs);
-      continue;
-    }
-    if (!prepared) {
-      // Made by the first publish, the stream would let later ones overtake the first.
-      await ensureStream(broker, "LEDGER");
-      await rewindIfLost(session, broker, log);
-      prepared = true;
-    }
-    let left = 0n;
-    for (const backlog of await readBacklogs(session)) {
-      const published = await publishSome(session, broker, backlog);
-      left += backlog.head - published;
-    }
-    setLag(Number(left));
-    if (left === 0n) await bell.wait(pollMs);
-  }
-}
-
-/** The stream counts every message it ever stored, so it cannot count less than was published. */
-async function rewindIfLost(session: Session, broker: Broker, log: Log): Promise<void> {
-  const manager = await broker.jsm();
-  const { state } = await manager.streams.info("LEDGER");
-  const [row] = await session<{ published: bigint }[]>`
-    select coalesce(sum(published_sequence), 0)::bigint as published from relay_position
-  `;
-  const published = row?.published ?? 0n;
-  if (BigInt(state.last_seq) >= published) return;
-  log.error("the LEDGER stream lost facts it had acknowledged; all are published again", {
-    published,
-    stored: state.last_seq,
+async function publishWhileConnected(session: Session, running: Running): Promise<void> {
+  const { broker, log, bell, stopping } = running;
+  let streamSequence = 0n;
+  let checkedUntil = 0;
+  const forget = broker.onDisconnect(() => {
+    checkedUntil = 0;
   });
-  await session`update relay_position set published_sequence = 0`;
-}
-
-/** Moves one ledger's position past what the broker has acknowledged without a gap. */
-async function publishSome(session: Session, broker: Broker, backlog: Backlog): Promise<bigint> {
-  const rows = await readRows(session, backlog);
-  const events = rows.map((row) => eventOf(backlog, row));
-  const results = await publishAll(broker, events, { deadlineMs: publishDeadlineMs });
-  const failed = results.findIndex(({ status }) => status === "rejected");
-  const acknowledged = rows[(failed === -1 ? rows.length : failed) - 1]?.sequence;
-  if (acknowledged !== undefined) {
-    await session`
-      insert into relay_position (ledger_id, published_sequence)
-      values (${backlog.id}, ${acknowledged})
-      on conflict (ledger_id) do update set published_sequence = excluded.published_sequence
-    `;
+  try {
+    while (!stopping.aborted) {
+      if (!(await broker.waitUntilConnected(absenceMsMax))) return;
+      if (performance.now() >= checkedUntil) {
+        checkedUntil = performance.now() + checkMs;
+        const check = await checkStream(session, broker);
+        if (check.lost) logLoss(log);
+        streamSequence = check.streamSequence;
+      }
+      const round = await publishRound(session, running, streamSequence);
+      streamSequence = round.streamSequence;
+      if (round.lost) {
+        logLoss(log);
+        checkedUntil = 0;
+      } else if (round.idle) await bell.wait(pollMs);
+    }
+  } finally {
+    forget();
   }
-  const failure = results[failed];
-  if (failure?.status === "rejected") {
-    const next = (acknowledged ?? backlog.published) + 1n;
-    throw new Error(`fact ${next} of ledger ${backlog.ledgerId} was not published`, {
-      cause: failure.reason,
-    });
-  }
-  return acknowledged ?? backlog.published;
 }
 
-function eventOf({ ledgerId }: Backlog, row: Row): EncodedEvent {
-  const schema = schemaOf.get(row.subject);
-  assert(schema, `the journal holds ${row.subject}, which is no event of the ledger`);
-  const messageId = `${ledgerId}/${row.sequence}`;
-  return wrapEvent(schema, row.data, { messageId, source, time: row.time, key: ledgerId });
-}
-
-const lockName = "ledger-service/relay";
-
-async function tryLock(session: Session): Promise<boolean> {
-  const [row] = await session<{ locked: boolean }[]>`
-    select pg_try_advisory_lock(hashtextextended(${lockName}, 0)) as locked
-  `;
-  return row?.locked === true;
-}
-
-type Backlog = {
-  readonly id: bigint;
-  readonly ledgerId: string;
-  readonly published: bigint;
-  readonly head: bigint;
+type Round = {
+  readonly streamSequence: bigint;
+  readonly lost: boolean;
+  /** Nothing was published. */
+  readonly idle: boolean;
 };
 
-async function readBacklogs(session: Session): Promise<Backlog[]> {
-  return session<Backlog[]>`
-    select id, ledger_code as "ledgerId", coalesce(published_sequence, 0) as published,
-      head_sequence as head
-    from ledger left join relay_position on ledger_id = id
-    where head_sequence > coalesce(published_sequence, 0)
-    order by id
-  `;
+/** Some facts of each ledger. */
+async function publishRound(
+  session: Session,
+  running: Running,
+  startSequence: bigint,
+): Promise<Round> {
+  const { broker, setLag, aside } = running;
+  let streamSequence = startSequence;
+  let left = 0n;
+  let idle = true;
+  for (const backlog of await readBacklogs(session)) {
+    const { id, head } = backlog;
+    left += head - backlog.published;
+    const waiting = aside.get(id);
+    if (waiting && waiting.until > performance.now()) continue;
+    try {
+      // What follows a fact that was refused would be sent with it, again and again.
+      const options = { streamSequence, factsMax: waiting ? 1 : factsMax };
+      const step = await publishBacklog(session, broker, backlog, options);
+      if (step.lost) return { streamSequence: 0n, lost: true, idle: false };
+      aside.delete(id);
+      streamSequence = step.streamSequence;
+      left -= step.published - backlog.published;
+      idle = false;
+    } catch (error) {
+      setAside(running, backlog, error);
+      // The broker or the database may fail all of them: another process may do better.
+      if (isFault(error)) throw error;
+    }
+  }
+  setLag(Number(left));
+  return { streamSequence, lost: false, idle };
 }
 
-type Row = {
-  readonly sequence: bigint;
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly time: Date;
-};
+function setAside({ aside, log }: Running, { id, ledgerId }: Backlog, error: unknown): void {
+  const failures = (aside.get(id)?.failures ?? 0) + 1;
+  const waitMs = Math.min(retryMsMax, retryMs * 2 ** (failures - 1));
+  aside.set(id, { failures, until: performance.now() + waitMs });
+  if (isFault(error)) return;
+  log.error("a ledger cannot be published and waits", { ledgerId, failures, waitMs, error });
+}
 
-async function readRows(session: Session, { id, published }: Backlog): Promise<Row[]> {
-  return session<Row[]>`
-    select sequence, subject, data, written.recorded_time as time
-    from journal
-    cross join lateral (
-      select recorded_time from batch
-      where batch.ledger_id = journal.ledger_id and first_sequence <= journal.sequence
-      order by first_sequence desc limit 1
-    ) written
-    where journal.ledger_id = ${id} and sequence > ${published}
-    order by sequence
-    limit ${inFlightMax}
-  `;
+function logLoss(log: Log): void {
+  log.error("the LEDGER stream lost facts it had acknowledged; all are published again");
 }
 
 type Bell = { readonly ring: () => void; wait(timeoutMs: number): Promise<void> };

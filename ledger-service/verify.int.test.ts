@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
+import { inTransaction } from "#mesh/database/transaction.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
+import { handlePayments } from "./consumer.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -9,6 +11,16 @@ import {
   sale,
   submit,
 } from "./testing/ledger.ts";
+import {
+  disputeLost,
+  disputeOpened,
+  payoutPaid,
+  receive,
+  refunded,
+  refundedTotal,
+  refundFailed,
+  succeeded,
+} from "./testing/payments.ts";
 import { verifyLedger } from "./verify.ts";
 
 let database: TestDatabase;
@@ -19,6 +31,20 @@ beforeAll(async () => {
   await using poster = openPoster(database);
   await prepareLedger(poster);
   for (const key of ["a", "b", "c"]) await submit(poster, sale(key, 5n));
+  const payments = [
+    succeeded("pi_1", 9_000n, { orderId: "order_1" }),
+    refunded("pi_1", "re_1", 100n),
+    refundedTotal("pi_1", 300n),
+    refundFailed("pi_1", "re_2", 20n),
+    disputeOpened("pi_1", "dp_1", 50n),
+    disputeLost("pi_1", "dp_2", 60n),
+    // A provider's own id may hold slashes.
+    succeeded("pi/2/succeeded", 7n),
+    refundedTotal("pi/2/succeeded", 7n),
+    refunded("pi/2/succeeded", "re/2/failed", 7n),
+    payoutPaid("po_1", 5n),
+  ].map(receive);
+  await inTransaction(database.pool, (tx) => handlePayments(tx, payments));
   const { superUrl: url } = database;
   intruder = openPool({ url, schema: "ledger", connectionsMax: 1, applicationName: "intruder" });
 });
@@ -80,6 +106,23 @@ test.each<[string, string, RegExp]>([
     "insert into payment select id, 'p', '', 'USD', 1, 0, 0, 0, 0, 0, 9, 9 from ledger",
     /payment p/,
   ],
+  ["what is refunded", payments("refunds_stated_minor = 4000"), /payment stripe.acct_1.pi_1 is/],
+  [
+    "a refund that hides behind a total",
+    payments("refunds_named_minor = refunds_named_minor + 1"),
+    /totals of payment.stripe.acct_1.pi_1/,
+  ],
+  [
+    "a failed refund that a total makes up for",
+    payments("refunds_failed_minor = 0, refunds_stated_minor = refunds_stated_minor - 20"),
+    /totals of payment.stripe.acct_1.pi_1/,
+  ],
+  ["where a payment begins", payments("first_sequence = 1"), /totals of payment/],
+  [
+    "what a fact said",
+    "update fact set content = 'nothing' where key like 'refund/%'",
+    /cannot be read: nothing/,
+  ],
 ])("finds %s that was changed behind its back", async (_, change, problem) => {
   await intruder.unsafe("create table if not exists kept (n int)");
   await intruder
@@ -98,3 +141,7 @@ test.each<[string, string, RegExp]>([
       if (error.message !== "undo") throw error;
     });
 });
+
+function payments(change: string): string {
+  return `update payment set ${change} where payment_id = 'stripe/acct_1/pi_1'`;
+}

@@ -1,8 +1,8 @@
 // Checks a ledger against its own journal: reads every fact from the first, recomputes the hash chain,
 // and rebuilds accounts, entries and payments from nothing but the facts. What the tables say must
-// be exactly that. Whoever doubts the books runs this.
+// be exactly that. Whoever doubts the books runs this, by
+// verify-books.ts.
 
-import { isDeepStrictEqual } from "node:util";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Side } from "#gen/bursar/ledger/v1/account_pb.ts";
 import {
@@ -13,8 +13,10 @@ import {
 } from "#gen/bursar/ledger/v1/events_pb.ts";
 import type { PaymentState, Transaction } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Pool, Tx } from "#mesh/database/pool.ts";
+import { compareMaps, type Report } from "./compare-maps.ts";
 import { hashBatch, type JournalRow, noHash } from "./journal.ts";
 import { timeOfMicros } from "./store/sql-arrays.ts";
+import { comparePayments } from "./verify-payments.ts";
 import { kindFromWire } from "./wire.ts";
 
 const rowsMax = 2_000;
@@ -39,14 +41,13 @@ export async function verifyLedger(pool: Pool, ledgerId: string): Promise<string
     await compareAccounts(tx, ledger.id, books, report);
     await compareEntries(tx, ledger.id, books, report);
     await compareTransactions(tx, ledger.id, books, report);
-    await comparePayments(tx, ledger.id, books, report);
+    await comparePayments(tx, ledger.id, books.payments, report);
     await compareKeys(tx, ledger.id, books, report);
   });
   return problems;
 }
 
 type Ledger = { readonly id: bigint; readonly sequence: bigint; readonly hash: Uint8Array };
-type Report = (problem: string) => void;
 
 type ReplayedAccount = {
   readonly kind: string;
@@ -263,25 +264,6 @@ async function compareTransactions(tx: Tx, id: bigint, books: Replayed, report: 
   compareMaps("transaction", expected, found, report);
 }
 
-async function comparePayments(tx: Tx, id: bigint, books: Replayed, report: Report): Promise<void> {
-  const rows = await tx<{ paymentId: string; content: string }[]>`
-    select payment_id as "paymentId", order_id || ' ' || currency_code || ' ' || sequence || ' '
-      || paid_minor || ' '
-      || greatest(refunds_named_minor, refunds_stated_minor) - refunds_failed_minor || ' '
-      || disputed_minor || ' ' || lost_minor as content
-    from payment where ledger_id = ${id}
-  `;
-  const found = new Map(rows.map(({ paymentId, content }) => [paymentId, content]));
-  const expected = new Map<string, string>();
-  for (const [paymentId, state] of books.payments) {
-    const { orderId, currencyCode, ledgerSequence } = state;
-    const { paidMinor, refundedMinor, disputedMinor, lostMinor } = state;
-    const totals = [paidMinor, refundedMinor, disputedMinor, lostMinor].join(" ");
-    expected.set(paymentId, `${orderId} ${currencyCode} ${ledgerSequence} ${totals}`);
-  }
-  compareMaps("payment", expected, found, report);
-}
-
 /** Every posted or refused fact has its key, once. */
 async function compareKeys(tx: Tx, id: bigint, books: Replayed, report: Report): Promise<void> {
   const found = new Map<bigint, string>();
@@ -302,25 +284,4 @@ async function compareKeys(tx: Tx, id: bigint, books: Replayed, report: Report):
   for (const [sequence, key] of found) {
     if (!named.has(sequence)) report(`key ${key} names fact ${sequence}, which does not exist`);
   }
-}
-
-function compareMaps<K extends string | bigint>(
-  what: string,
-  expected: ReadonlyMap<K, unknown>,
-  found: ReadonlyMap<K, unknown>,
-  report: Report,
-): void {
-  for (const [key, value] of expected) {
-    const stored = found.get(key);
-    if (isDeepStrictEqual(value, stored)) continue;
-    report(`${what} ${key} is ${text(stored)} in its table, but ${text(value)} by the journal`);
-  }
-  for (const key of found.keys()) {
-    if (!expected.has(key)) report(`${what} ${key} is in its table, but not in the journal`);
-  }
-}
-
-function text(value: unknown): string {
-  if (value === undefined) return "missing";
-  return JSON.stringify(value, (_, item) => (typeof item === "bigint" ? String(item) : item));
 }

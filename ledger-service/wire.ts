@@ -131,6 +131,8 @@ const refusals = {
   "transaction-not-found": WireRefusal.TRANSACTION_NOT_FOUND,
   "already-reversed": WireRefusal.ALREADY_REVERSED,
   "metadata-duplicate": WireRefusal.METADATA_DUPLICATE,
+  "asset-scale": WireRefusal.ASSET_SCALE,
+  "account-kind": WireRefusal.ACCOUNT_KIND,
 } satisfies Record<Refusal["reason"], WireRefusal>;
 
 export function refusalToWire(

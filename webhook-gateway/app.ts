@@ -69,7 +69,7 @@ export async function startGateway(config: Config, env: Env, log: Log): Promise<
   );
 
   const receive = createReceiver({
-    endpoints: () => endpoints,
+    endpoints,
     store: createPublisher({ broker, source: service, deadlineMs: config.publishTimeoutMs, log }),
     load,
     metrics: createDoorMetrics(metrics, load),

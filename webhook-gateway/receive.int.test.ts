@@ -193,6 +193,45 @@ test("without the broker it is 503 with Retry-After, and with it 200 again", asy
   await expect.poll(async () => (await attempt()).status, { timeout: 10_000 }).toBe(200);
 });
 
+test("a broker that stays away is waited for no longer, and used as soon as it is back", async () => {
+  await using proxy = await openProxy(testBroker.url);
+  await using broker = openBroker({
+    url: proxy.url,
+    name: "through-proxy",
+    log: silentLog(),
+    metrics: createMetrics("test"),
+    streamBytesMax: testBroker.broker.streamBytesMax,
+  });
+  expect(await broker.waitUntilConnected(5_000)).toBe(true);
+  expect(broker.absentMs).toBe(0);
+  await using away = await openTestDoor(publisherTo(broker, 8_000));
+  const attempt = (body: string) => away.send({ body, headers: stripeHeaders(body) });
+
+  proxy.cut();
+  await expect.poll(() => broker.absentMs, { timeout: 5_000 }).toBeGreaterThan(1_000);
+  const startedMs = performance.now();
+  const replies = await Promise.all([1, 2, 3].map((n) => attempt(stripeEvent(`evt_long_${n}`))));
+  expect(replies.map(({ status }) => status)).toEqual([503, 503, 503]);
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
+
+  await proxy.mend();
+  expect(await broker.waitUntilConnected(5_000)).toBe(true);
+  expect((await attempt(stripeEvent("evt_long_1"))).status).toBe(200);
+});
+
+test("a broker that was never there is not waited for either", async () => {
+  await using proxy = await openProxy(testBroker.url);
+  proxy.cut();
+  const metrics = createMetrics("test");
+  await using broker = openBroker({ url: proxy.url, name: "x", log: silentLog(), metrics });
+  await expect.poll(() => broker.absentMs, { timeout: 5_000 }).toBeGreaterThan(1_000);
+  await using away = await openTestDoor(publisherTo(broker, 8_000));
+  const body = stripeEvent("evt_nowhere");
+  const startedMs = performance.now();
+  expect((await away.send({ body, headers: stripeHeaders(body) })).status).toBe(503);
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
+});
+
 function publisherTo(broker: Broker, deadlineMs = 5_000): StoreWebhook {
   return createPublisher({ broker, source: "webhook-gateway", deadlineMs, log: silentLog() });
 }

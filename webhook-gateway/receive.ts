@@ -17,8 +17,7 @@ import type { StoreWebhook } from "./store-webhook.ts";
 import { createWebhook } from "./webhook.ts";
 
 export type ReceiverOptions = {
-  /** Asked for every request, so that a reload takes effect at once. */
-  readonly endpoints: () => Endpoints;
+  readonly endpoints: Endpoints;
   readonly store: StoreWebhook;
   readonly load: Load;
   readonly metrics: DoorMetrics;
@@ -49,7 +48,7 @@ async function receive(
     respondUnread(request, response, answer);
   };
 
-  const endpoint = options.endpoints().get(endpointIdOf(request.url) ?? "");
+  const endpoint = options.endpoints.get(endpointIdOf(request.url) ?? "");
   if (!endpoint) return refuseUnread("unknown", "endpoint-unknown", answers.notFound);
   const { endpointId } = endpoint;
   if (request.method !== "POST") {
@@ -138,5 +137,5 @@ async function answerTo(
     return answers.unavailable;
   }
   metrics.acked.inc({ endpoint: endpointId, duplicate: String(stored.duplicate) });
-  return provider.acknowledgement;
+  return answers.received;
 }

@@ -3,7 +3,7 @@
 // knows about the broker is behind this function, so that a spool comes in here.
 
 import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
-import type { Broker } from "#mesh/events/broker.ts";
+import { type Broker, BrokerAbsent } from "#mesh/events/broker.ts";
 import { encodeEvent } from "#mesh/events/event.ts";
 import { createGroupPublisher } from "#mesh/events/publish-group.ts";
 import type { Log } from "#mesh/process/log.ts";
@@ -24,11 +24,18 @@ export type PublisherOptions = {
   readonly log: Log;
 };
 
+/** A broker that blinks is waited for. One that stays away is not: patience would only fill the door. */
+const absenceMsMax = 1_000;
+
 export function createPublisher(options: PublisherOptions): StoreWebhook {
   const { broker, source, deadlineMs } = options;
   const publish = createGroupPublisher(broker, { deadlineMs });
   const report = createFaultReport(options.log);
   return async (webhook) => {
+    if (broker.absentMs > absenceMsMax) {
+      report(new BrokerAbsent(`the broker has been away for more than ${absenceMsMax} ms`));
+      return { durable: false };
+    }
     const event = encodeEvent(WebhookReceivedSchema, webhook, {
       messageId: webhook.webhookId,
       // Another body under the id is for the desk to judge: the broker would drop it unseen.

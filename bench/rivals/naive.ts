@@ -4,9 +4,10 @@
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import Stripe from "stripe";
+import { brokerAddress } from "#mesh/events/broker.ts";
 import { listenHttps } from "./listen.ts";
 
-const broker = jetstream(await connect({ servers: process.env["NATS_URL"] ?? "" }));
+const broker = jetstream(await connect(brokerAddress(process.env["NATS_URL"] ?? "")));
 const secret = process.env["BENCH_SECRET"] ?? "";
 const subject = process.env["BENCH_SUBJECT"] ?? "";
 const stripe = new Stripe("sk_test_unused");

@@ -34,6 +34,21 @@ begin
   end loop;
 end $$;
 
+-- A payment's totals change, what they belong to does not.
+
+create function refuse_other_payment() returns trigger language plpgsql as $$
+begin
+  raise exception 'payment % of ledger % is made once: who it is does not change',
+    old.payment_id, old.ledger_id using errcode = 'restrict_violation';
+end $$;
+
+create trigger payment_identity before update on payment for each row
+  when ((old.ledger_id, old.payment_id, old.order_id, old.currency_code, old.paid_minor,
+      old.first_sequence)
+    is distinct from (new.ledger_id, new.payment_id, new.order_id, new.currency_code,
+      new.paid_minor, new.first_sequence))
+  execute function refuse_other_payment();
+
 -- Sequences are dense, and batches form one chain: each begins where the one before it ended, with
 -- its hash, later in time; its facts are all there; and it is the head of its ledger.
 

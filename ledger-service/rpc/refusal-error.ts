@@ -24,6 +24,8 @@ const codes = {
   [Refusal.TRANSACTION_NOT_FOUND]: Code.NotFound,
   [Refusal.ALREADY_REVERSED]: Code.FailedPrecondition,
   [Refusal.METADATA_DUPLICATE]: Code.FailedPrecondition,
+  [Refusal.ASSET_SCALE]: Code.FailedPrecondition,
+  [Refusal.ACCOUNT_KIND]: Code.FailedPrecondition,
 } satisfies Record<(typeof Refusal)[keyof typeof Refusal], Code>;
 
 export function refusalError(detail: RefusalDetail): ConnectError {
@@ -69,6 +71,10 @@ function messageOf(detail: RefusalDetail): string {
       return `the transaction was reversed before, by sequence ${ledgerSequence}`;
     case Refusal.METADATA_DUPLICATE:
       return "a note's key appears twice";
+    case Refusal.ASSET_SCALE:
+      return `asset ${assetCode} is a currency, register it with the scale of ISO 4217`;
+    case Refusal.ACCOUNT_KIND:
+      return `${accountText} is in the chart of accounts with another kind, open it with that`;
     default:
       return "the books refuse the request";
   }

@@ -2,6 +2,7 @@
 // key up: asked again, it gets the same answer for ever. Pure; one request after the other, in the
 // order in which they queued.
 
+import { currencyScale } from "#mesh/money/currency.ts";
 import {
   type Account,
   type AccountKey,
@@ -18,7 +19,7 @@ import {
   refuseKey,
   registerAsset,
 } from "./books.ts";
-import type { AccountKind } from "./chart.ts";
+import { type AccountKind, chartKind } from "./chart.ts";
 import { decidePosting, type Refusal } from "./posting.ts";
 
 export type Command =
@@ -87,6 +88,10 @@ function decideLedger(books: Books, displayName: string): Outcome {
 function decideAsset(books: Books, assetCode: string, scale: number): Outcome {
   const known = books.assets.get(assetCode);
   if (!known) {
+    // Providers' money will be counted in it, by ISO's minor units.
+    if (scale !== (currencyScale(assetCode) ?? scale)) {
+      return refuse({ reason: "asset-scale", assetCode });
+    }
     return { kind: "asset", asset: registerAsset(books, assetCode, scale), replayed: false };
   }
   const { registeredSequence: sequence } = known;
@@ -99,6 +104,10 @@ function decideAccount(books: Books, key: AccountKey, kind: AccountKind): Outcom
   if (!books.assets.has(assetCode)) return refuse({ reason: "asset-not-found", assetCode });
   const known = books.accounts.get(accountName(key));
   if (!known) {
+    // Providers' money will be posted to it, as what the chart says it is.
+    if (kind !== (chartKind(key.accountCode) ?? kind)) {
+      return refuse({ reason: "account-kind", account: key });
+    }
     return { kind: "account", account: openAccount(books, key, kind), replayed: false };
   }
   const { openedSequence: sequence } = known;

@@ -35,7 +35,9 @@ export type Refusal =
     }
   | { readonly reason: "transaction-not-found"; readonly sequence: bigint }
   | { readonly reason: "already-reversed"; readonly sequence: bigint }
-  | { readonly reason: "metadata-duplicate"; readonly key: string };
+  | { readonly reason: "metadata-duplicate"; readonly key: string }
+  | { readonly reason: "asset-scale"; readonly assetCode: string }
+  | { readonly reason: "account-kind"; readonly account: AccountKey };
 
 export type PostingBooks = {
   readonly assets: ReadonlyMap<string, Readonly<Asset>>;

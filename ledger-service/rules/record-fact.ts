@@ -2,6 +2,8 @@
 // accounts it is the first to use. The fact has happened already; what the rules cannot accept is
 // handed back and leaves the books as they were.
 
+import assert from "node:assert/strict";
+import { currencyScale } from "#mesh/money/currency.ts";
 import {
   type AccountKey,
   accountName,
@@ -16,7 +18,6 @@ import {
   type Time,
 } from "./books.ts";
 import { chart, chartKind, providerOf } from "./chart.ts";
-import { currencyScale } from "./currency.ts";
 import { arrivalOf, type FactDecision, moneyOf, type PaymentFact } from "./payment-facts.ts";
 import { decideFact } from "./payment-rules.ts";
 import { findOutOfRange, type Refusal } from "./posting.ts";
@@ -113,7 +114,9 @@ function open(books: Books, account: AccountKey): void {
   const { assetCode, accountCode } = account;
   if (!books.assets.has(assetCode)) registerAsset(books, assetCode, currencyScale(assetCode) ?? 0);
   if (!books.accounts.has(accountName(account))) {
-    openAccount(books, account, chartKind(accountCode));
+    const kind = chartKind(accountCode);
+    assert(kind, `account ${accountCode} is not in the chart`);
+    openAccount(books, account, kind);
   }
 }
 

@@ -16,8 +16,8 @@ const faultStates = [
   /^25P0[23]$/, // idle in transaction too long: the session is gone
   /^28/, // login refused
   /^3[DF]000$/, // database or schema missing
-  /^42P01$/, // table missing: migrations have not run
-  /^42501$/, // role without its grants
+  /^42/, // table, column, function or grant missing: another release's schema, or a broken one
+  /^0A000$/, // a plan that no longer fits its tables
   /^58/, // I/O error under the database
   /^XX/, // internal error, corruption
 ];

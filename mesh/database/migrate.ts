@@ -116,6 +116,11 @@ async function warnOfUnknown(pool: Pool, known: readonly Migration[], options: M
   log.warn("the schema has migrations of a newer release", { schema, migrations: unknown });
 }
 
+/** A wrong password does not become right by waiting. */
+function isLoginRefused(error: unknown): boolean {
+  return (error as { code?: string }).code?.startsWith("28") === true;
+}
+
 async function waitForDatabase(pool: Pool, log: Log, waitMs: number): Promise<void> {
   const deadline = Date.now() + waitMs;
   for (let attempt = 0; ; attempt++) {
@@ -123,7 +128,7 @@ async function waitForDatabase(pool: Pool, log: Log, waitMs: number): Promise<vo
       await pool`select 1`;
       return;
     } catch (error) {
-      if (!isFault(error) || Date.now() > deadline) {
+      if (!isFault(error) || isLoginRefused(error) || Date.now() > deadline) {
         throw new Error(`the database cannot be reached: ${(error as Error).message}`, {
           cause: error,
         });

@@ -12,8 +12,8 @@ export type PoolConfig = ConnectionsConfig;
 /** An open SQL transaction. */
 export type Tx = Sql & { readonly inTransaction: true };
 
-/** One connection, with what belongs to its session, until it is released. */
-export type Session = Sql & { release(): void };
+/** One connection, with what belongs to its session, until it is released, or ended with it all. */
+export type Session = Sql & { release(): void; destroy(): void };
 
 /** A connection pool. */
 export type Pool = Sql & {
@@ -45,7 +45,8 @@ export function openPool(config: PoolConfig): Pool {
 
   async function reserve(): Promise<Session> {
     const connection = await connections.acquire();
-    return Object.assign(createSql(connection.run), { release: connection.release });
+    const { run, release, destroy } = connection;
+    return Object.assign(createSql(run), { release, destroy });
   }
 
   return Object.assign(createSql(run), {

@@ -24,6 +24,8 @@ export type BrokerOptions = {
 
 export type Broker = {
   readonly connected: boolean;
+  /** How long the connection has been away; zero while it stands. */
+  readonly absentMs: number;
   /** Throws a fault while the broker has never been reached. */
   readonly connection: NatsConnection;
   js(): JetStreamClient;
@@ -52,6 +54,7 @@ export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
     connection: undefined,
     js: undefined,
     connected: false,
+    lostAtMs: performance.now(),
     waiters: [],
     losers: new Set(),
   };
@@ -65,6 +68,7 @@ export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
   });
 
   const setConnected = (connected: boolean) => {
+    if (state.connected && !connected) state.lostAtMs = performance.now();
     state.connected = connected;
     gauge.set(connected ? 1 : 0);
     if (!connected) {
@@ -80,6 +84,9 @@ export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
   return {
     get connected() {
       return state.connected;
+    },
+    get absentMs() {
+      return state.connected ? 0 : performance.now() - state.lostAtMs;
     },
     get connection() {
       return present(state.connection);
@@ -110,6 +117,7 @@ type State = {
   connection: NatsConnection | undefined;
   js: JetStreamClient | undefined;
   connected: boolean;
+  lostAtMs: number;
   readonly waiters: ((connected: boolean) => void)[];
   readonly losers: Set<() => void>;
 };
@@ -166,7 +174,7 @@ async function dial(
   closing: AbortSignal,
 ): Promise<NatsConnection | undefined> {
   // Without waiting for the first connection, so that closing is not held up by a dial that hangs on.
-  const connection = await connect({ ...address(url), ...connectOptions, name });
+  const connection = await connect({ ...brokerAddress(url), ...connectOptions, name });
   if (!closing.aborted) return connection;
   await connection.close();
   return undefined;
@@ -209,7 +217,7 @@ async function watch(
 }
 
 /** The client takes user and password beside the address, not in it. */
-function address(url: string): NodeConnectionOptions {
+export function brokerAddress(url: string): NodeConnectionOptions {
   const urls = url.split(",").map((part) => new URL(part.trim()));
   const [first] = urls;
   const user = decodeURIComponent(first?.username ?? "");

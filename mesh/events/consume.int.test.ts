@@ -6,7 +6,7 @@ import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { openPool } from "../database/pool.ts";
 import { consumer, openConsumerWorld, type Payments, record } from "../testing/consumer-world.ts";
 import { encodedPayment, encodedRefund } from "../testing/payments.ts";
-import type { HandleBatch } from "./consume.ts";
+import type { HandleBatch } from "./consumer-definition.ts";
 
 test("every event is handled once, however often it is published", async () => {
   await using world = await openConsumerWorld();

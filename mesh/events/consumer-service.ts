@@ -8,7 +8,7 @@ import type { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import type { Pool } from "../database/pool.ts";
 import { refuseRequest } from "../rpc/errors.ts";
-import type { Headers } from "./event.ts";
+import type { Headers } from "./raw-message.ts";
 
 const pageSizeDefault = 50;
 const pageSizeMax = 500;

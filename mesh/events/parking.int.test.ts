@@ -2,7 +2,8 @@ import { expect, test, vi } from "vitest";
 import { inTransaction } from "../database/transaction.ts";
 import { consumer, events, openConsumerWorld, refundsWait } from "../testing/consumer-world.ts";
 import { encodedPayment, encodedRefund } from "../testing/payments.ts";
-import { lockKeys, releaseParked } from "./parking.ts";
+import { lockKeys } from "./parking.ts";
+import { releaseParked } from "./release.ts";
 
 test("an event parks until its predecessor arrives, in the same SQL transaction", async () => {
   await using world = await openConsumerWorld();

@@ -1,12 +1,8 @@
 // Events that came before what they depend on. They wait in the database under the key of what is
-// missing, and the SQL transaction that creates it handles them in the same breath.
+// missing until the SQL transaction that creates it takes them out (release.ts).
 
-import assert from "node:assert/strict";
-import type { DescMessage } from "@bufbuild/protobuf";
 import type { Tx } from "../database/pool.ts";
-import type { HandleBatch, Verdict } from "./consume.ts";
-import { type Death, writeDeadLetters } from "./dead-letters.ts";
-import { createDecoder, type Decoded, type RawMessage } from "./event.ts";
+import type { RawMessage } from "./raw-message.ts";
 
 /**
  * Whoever parks under a key, or creates what it names, locks it first: otherwise one could look for
@@ -23,87 +19,12 @@ export async function lockKeys(tx: Tx, keys: readonly string[]): Promise<void> {
   `;
 }
 
-export type ReleaseOptions<D extends DescMessage> = {
-  readonly consumer: string;
-  readonly events: readonly D[];
-  readonly arrived: readonly string[];
-  readonly handle: HandleBatch<D>;
-};
-
-/** Handles what waited for these keys, and what waited for that, in the caller's SQL transaction. */
-export async function releaseParked<D extends DescMessage>(
-  tx: Tx,
-  options: ReleaseOptions<D>,
-): Promise<void> {
-  await release(tx, { ...options, decode: createDecoder(options.events) });
-}
-
-/** More rounds than any chain of predecessors has. */
-const roundsMax = 100;
-const releaseBatchMax = 500;
-
-export type Settling<D extends DescMessage> = {
-  readonly consumer: string;
-  readonly decode: (raw: RawMessage) => Decoded<D>;
-  readonly handle: HandleBatch<D>;
-};
-
-/** What became of each event that was released. */
-export async function release<D extends DescMessage>(
-  tx: Tx,
-  options: Settling<D> & { readonly arrived: readonly string[] },
-): Promise<Verdict[]> {
-  const verdicts: Verdict[] = [];
-  let keys = options.arrived;
-  for (let round = 0; keys.length > 0; round++) {
-    assert(round < roundsMax, `parked events release each other without end: ${keys.join(", ")}`);
-    const waiting = await takeParked(tx, options.consumer, keys);
-    const arrived: string[] = [];
-    for (let from = 0; from < waiting.length; from += releaseBatchMax) {
-      const settled = await settle(tx, options, waiting.slice(from, from + releaseBatchMax));
-      verdicts.push(...settled.verdicts);
-      arrived.push(...settled.arrived);
-    }
-    keys = arrived;
-  }
-  return verdicts;
-}
-
-/** Decodes, has the valid events handled, and writes down what waits and what is given up. */
-export async function settle<D extends DescMessage>(
-  tx: Tx,
-  { consumer, decode, handle }: Settling<D>,
-  batch: readonly RawMessage[],
-): Promise<{ verdicts: readonly Verdict[]; arrived: readonly string[] }> {
-  const decoded = batch.map(decode);
-  const events = decoded.flatMap((item) => (item.kind === "event" ? [item.event] : []));
-  const handled = events.length > 0 ? await handle(tx, events) : { verdicts: [], arrived: [] };
-  assert.equal(handled.verdicts.length, events.length, `${consumer} must judge every event once`);
-
-  const ofEvents = handled.verdicts.values();
-  const verdicts = decoded.map((item) => (item.kind === "dead" ? item : ofEvents.next().value!));
-  await park(tx, consumer, batch, verdicts);
-  const deaths = batch.flatMap((raw, index): Death[] => {
-    const verdict = verdicts[index]!;
-    return verdict.kind === "dead" ? [{ raw, ...verdict }] : [];
-  });
-  await writeDeadLetters(tx, consumer, deaths);
-  return { verdicts, arrived: handled.arrived };
-}
+type Waiting = { readonly raw: RawMessage; readonly waitsFor: string };
 
 /** An event that is replayed while it waits goes on waiting, once. */
-async function park(
-  tx: Tx,
-  consumer: string,
-  batch: readonly RawMessage[],
-  verdicts: readonly Verdict[],
-): Promise<void> {
-  const rows = batch.flatMap((raw, index) => {
-    const verdict = verdicts[index]!;
-    return verdict.kind === "parked" ? [{ raw, waitsFor: verdict.waitsFor }] : [];
-  });
+export async function park(tx: Tx, consumer: string, rows: readonly Waiting[]): Promise<void> {
   if (rows.length === 0) return;
-  const column = (value: (row: { raw: RawMessage; waitsFor: string }) => string) => rows.map(value);
+  const column = (value: (row: Waiting) => string) => rows.map(value);
   await tx`
     insert into parked
       (consumer, message_id, waits_for, subject, stream, stream_sequence, data, headers)
@@ -124,7 +45,12 @@ async function park(
   `;
 }
 
-async function takeParked(tx: Tx, consumer: string, keys: readonly string[]) {
+/** Takes out what waits for these keys, oldest first. */
+export async function takeParked(
+  tx: Tx,
+  consumer: string,
+  keys: readonly string[],
+): Promise<RawMessage[]> {
   const rows = await tx<(Omit<RawMessage, "deliveryCount"> & { parkedId: bigint })[]>`
     delete from parked
     where consumer = ${consumer} and waits_for = any (${[...new Set(keys)]}::text[])

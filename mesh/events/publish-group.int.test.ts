@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
-import { openTestBroker } from "../testing/broker.ts";
+import { createMetrics } from "../process/metrics.ts";
+import { openTestBroker, silentLog } from "../testing/broker.ts";
 import { paymentSucceeded } from "../testing/payments.ts";
-import type { Broker } from "./broker.ts";
+import { type Broker, openBroker } from "./broker.ts";
 import { type EncodedEvent, encodeEvent } from "./event.ts";
-import { publish } from "./publish.ts";
+import { NotDurable, publish } from "./publish.ts";
 import { createGroupPublisher, publishAll } from "./publish-group.ts";
 import { ensureStream } from "./streams.ts";
 
@@ -65,6 +67,36 @@ test("events that come together share groups, and each gets its own answer", asy
   const stored = await messageIds(world.broker);
   expect(stored).toHaveLength(900);
   for (const [n, id] of stored.entries()) expect(sequenceOf.get(id)).toBe(BigInt(n + 1));
+});
+
+test("everybody in a group has until their own deadline", async () => {
+  // Port 1 is nobody's.
+  await using broker = openBroker({
+    url: "nats://127.0.0.1:1",
+    name: "test",
+    log: silentLog(),
+    metrics: createMetrics("test"),
+  });
+  const publishOne = createGroupPublisher(broker, { deadlineMs: 600 });
+  const timed = async (id: string) => {
+    const started = performance.now();
+    await expect(publishOne(event(id))).rejects.toThrow(NotDurable);
+    return performance.now() - started;
+  };
+  // The first two keep both lanes busy; the other two form the next group.
+  const busy = [timed("a")];
+  await sleep(50);
+  busy.push(timed("b"));
+  await sleep(100);
+  const early = timed("c");
+  await sleep(350);
+  const late = timed("d");
+
+  await Promise.all(busy);
+  // Both clocks may round.
+  expect(await early).toBeGreaterThan(590);
+  expect(await early).toBeLessThan(800);
+  expect(await late).toBeGreaterThan(590);
 });
 
 function event(messageId: string, dedupeId = messageId): EncodedEvent {

@@ -5,7 +5,14 @@
 import type { MsgHdrs } from "@nats-io/transport-node";
 import type { Broker } from "./broker.ts";
 import type { EncodedEvent } from "./event.ts";
-import { dedupeIdOf, natsHeaders, type Published, publish, whileConnected } from "./publish.ts";
+import {
+  dedupeIdOf,
+  natsHeaders,
+  notDurable,
+  type Published,
+  publish,
+  whileConnected,
+} from "./publish.ts";
 
 /** Outcomes in the order of the events; what is rejected may be stored nevertheless. */
 export type Outcomes = readonly PromiseSettledResult<Published>[];
@@ -40,16 +47,16 @@ export function createGroupPublisher(
   broker: Broker,
   options: PublishOptions,
 ): (event: EncodedEvent) => Promise<Published> {
-  let waiting: Waiting[] = [];
+  const waiting = new Set<Waiting>();
   let lanesBusy = 0;
 
   async function drain(): Promise<void> {
     lanesBusy += 1;
     // The event loop first reads what has arrived with the first event.
     await new Promise((resolve) => setImmediate(resolve));
-    while (waiting.length > 0) {
-      const group = waiting.slice(0, groupEventsMax);
-      waiting = waiting.slice(groupEventsMax);
+    while (waiting.size > 0) {
+      const group = waiting.values().take(groupEventsMax).toArray();
+      for (const one of group) waiting.delete(one);
       await settle(group);
     }
     lanesBusy -= 1;
@@ -57,7 +64,8 @@ export function createGroupPublisher(
 
   /** Whatever happens, everybody in the group hears of it, and the lane goes on. */
   async function settle(group: readonly Waiting[]): Promise<void> {
-    const deadlineMs = Math.min(...group.map(({ deadline }) => deadline)) - performance.now();
+    // Whoever runs out of time has heard so already; the others go on.
+    const deadlineMs = Math.max(...group.map(({ deadline }) => deadline)) - performance.now();
     const events = group.map(({ event }) => event);
     try {
       const outcomes = await publishAll(broker, events, { deadlineMs });
@@ -72,10 +80,16 @@ export function createGroupPublisher(
 
   return (event) => {
     const { promise, resolve, reject } = Promise.withResolvers<Published>();
-    const deadline = performance.now() + options.deadlineMs;
-    waiting.push({ event, deadline, resolve, reject });
+    const { deadlineMs } = options;
+    const one = { event, deadline: performance.now() + deadlineMs, resolve, reject };
+    const giveUp = () => {
+      waiting.delete(one);
+      reject(notDurable(event, deadlineMs));
+    };
+    const timer = setTimeout(giveUp, deadlineMs);
+    waiting.add(one);
     if (lanesBusy < lanesMax) void drain();
-    return promise;
+    return promise.finally(() => clearTimeout(timer));
   };
 }
 

@@ -40,10 +40,16 @@ export async function publish(
     if (isUnheard(last)) await makeStream(broker, event.stream);
     await sleep(Math.random() * Math.min(500, 20 * 2 ** attempt));
   }
-  throw new NotDurable(
-    `${event.subject} ${event.messageId} was not acknowledged within ${options.deadlineMs} ms`,
-    { cause: last },
-  );
+  throw notDurable(event, options.deadlineMs, last);
+}
+
+export function notDurable(
+  { subject, messageId }: EncodedEvent,
+  deadlineMs: number,
+  cause?: unknown,
+): NotDurable {
+  const what = `${subject} ${messageId} was not acknowledged within ${deadlineMs} ms`;
+  return new NotDurable(what, { cause });
 }
 
 const attemptTimeoutMs = 2_000;

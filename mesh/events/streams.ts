@@ -33,7 +33,8 @@ const streams = {
     duplicateWindowMs: 60 * minuteMs,
   },
   PAYMENTS: standard("payments"),
-  LEDGER: standard("ledger"),
+  // No fact may be too large for it: a transaction of every limit is some 300 KiB.
+  LEDGER: { ...standard("ledger"), messageBytesMax: KiB * KiB },
   CMS: standard("cms"),
 } as const satisfies Record<string, Limits>;
 
@@ -53,7 +54,7 @@ export function isStreamName(name: string): name is StreamName {
   return Object.hasOwn(streams, name);
 }
 
-/** Makes the stream, or brings the one that is there in line. Safe to repeat and to race. */
+/** Makes the stream, or brings the one that is there in line, and never shrinks it. Safe to repeat and to race. */
 export async function ensureStream(broker: Broker, name: StreamName): Promise<void> {
   const wanted = streamConfig(name, broker.streamBytesMax);
   const manager = await broker.jsm();
@@ -68,14 +69,23 @@ export async function ensureStream(broker: Broker, name: StreamName): Promise<vo
     });
     return;
   }
-  if (!differs(found.config, wanted)) return;
-  await manager.streams.update(name, { ...found.config, ...wanted });
+  const changed = { ...wanted, ...atLeast(found.config, wanted) };
+  if (!differs(found.config, changed)) return;
+  await manager.streams.update(name, { ...found.config, ...changed });
 }
 
 const streamNameInUse = 10_058;
 
 export function isApiError(error: unknown, code: number): boolean {
   return error instanceof JetStreamApiError && error.code === code;
+}
+
+/** What the operator has given a stream more of stays: less would refuse or forget events. */
+function atLeast(found: StreamConfig, wanted: { max_bytes: number; max_age: number }) {
+  return {
+    max_bytes: found.max_bytes > 0 ? Math.max(found.max_bytes, wanted.max_bytes) : -1,
+    max_age: found.max_age > 0 ? Math.max(found.max_age, wanted.max_age) : 0,
+  };
 }
 
 function streamConfig(name: StreamName, bytesMax: number) {

@@ -14,6 +14,7 @@ import {
   subjectsMissing,
 } from "./durable-consumer.ts";
 import { digestOf, type RawMessage, storable } from "./raw-message.ts";
+import { streamMetrics } from "./stream-metrics.ts";
 import { ensureStream } from "./streams.ts";
 
 export type SubscriptionOptions = DurableConsumer & {
@@ -27,6 +28,8 @@ export type Delivery = { readonly key: string; readonly raw: RawMessage };
 export type Subscription = AsyncDisposable & {
   /** Waits for at least one message; none once the subscription is closing. */
   take(max: number): Promise<readonly Delivery[]>;
+  /** What is there already, perhaps nothing. */
+  takeWaiting(max: number): readonly Delivery[];
   /** Tells the broker that these are done. Lost in a crash, they come again: the inbox knows them. */
   acknowledge(deliveries: readonly Delivery[]): void;
   /** Ends `take`; what was taken can still be acknowledged. Disposing gives the rest back. */
@@ -64,19 +67,22 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
   const subscribed = keepSubscribed(options, state, accept, signal);
   const working = setInterval(() => stayOurs(state), workingMs);
   const watched = watchLag(options, state, signal);
+  const takeWaiting = (max: number) => {
+    const taken = [...state.waiting].slice(0, max);
+    for (const [key, message] of taken) {
+      state.waiting.delete(key);
+      state.inHand.set(key, message);
+    }
+    if (state.waiting.size === 0 && taken.length > 0) state.arrived = Promise.withResolvers();
+    return taken.map(([key, message]) => ({ key, raw: rawMessage(message, options.stream) }));
+  };
 
   return {
     async take(max) {
       while (state.waiting.size === 0 && !signal.aborted) await state.arrived.promise;
-      if (signal.aborted) return [];
-      const taken = [...state.waiting].slice(0, max);
-      for (const [key, message] of taken) {
-        state.waiting.delete(key);
-        state.inHand.set(key, message);
-      }
-      if (state.waiting.size === 0) state.arrived = Promise.withResolvers();
-      return taken.map(([key, message]) => ({ key, raw: rawMessage(message, options.stream) }));
+      return signal.aborted ? [] : takeWaiting(max);
     },
+    takeWaiting,
     acknowledge: (deliveries) => acknowledge(state, deliveries),
     stop: () => closing.abort(),
     async [Symbol.asyncDispose]() {
@@ -191,9 +197,10 @@ async function stopWhenLost(messages: ConsumerMessages, options: SubscriptionOpt
   }
 }
 
-/** Also notices an older release that has narrowed the consumer under us. */
+/** Also notices an older release that has narrowed the consumer under us, and how full the stream is. */
 async function watchLag(options: SubscriptionOptions, state: State, closing: AbortSignal) {
   const { broker, consumer, stream, subjects, metrics } = options;
+  const measureStream = streamMetrics(metrics);
   const lag = metrics.gauge({
     name: "bursar_consumer_lag",
     help: "Messages on the stream that the consumer has not settled",
@@ -203,7 +210,9 @@ async function watchLag(options: SubscriptionOptions, state: State, closing: Abo
     await sleep(lagPollMs, undefined, { signal: closing }).catch(() => {});
     if (closing.aborted || !broker.connected) continue;
     try {
-      const found = await findConsumer(await broker.jsm(), stream, consumer);
+      const manager = await broker.jsm();
+      await measureStream(manager, stream);
+      const found = await findConsumer(manager, stream, consumer);
       if (found === undefined) continue;
       lag.set({ consumer }, found.num_pending + found.num_ack_pending);
       if (subjectsMissing(found, subjects).length > 0) state.messages?.stop();

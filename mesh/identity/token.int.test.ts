@@ -69,6 +69,7 @@ test.each<[string, () => Promise<string>]>([
   ["without an end", () => token({ expiresAt: undefined })],
   ["without a learner", () => token({ subject: "" })],
   ["of a learner that no column holds", () => token({ subject: "a\0" })],
+  ["of a learner whose id no request can hold", () => token({ subject: "x".repeat(129) })],
   ["of an unknown key", () => token({ key: stranger.privateKey })],
   ["signed by RSA", () => token({ alg: "RS256" })],
   ["signed by a shared secret", () => token({ key: Buffer.alloc(32, 1), alg: "HS256" })],

@@ -9,6 +9,8 @@ import { createScopes, type Scopes } from "./access.ts";
 /** Only asymmetric signatures: whoever checks a token must not be able to make one. */
 const algorithms = ["EdDSA", "ES256"];
 const clockToleranceSeconds = 5;
+/** What the fields of requests hold: a longer id could act and never be named. */
+const learnerIdLengthMax = 128;
 
 export type EndUser = { readonly learnerId: string; readonly scopes: Scopes };
 
@@ -37,6 +39,9 @@ export function createTokenVerifier(options: {
       const { sub, scope } = payload;
       if (!sub || !isText(sub) || typeof scope !== "string") {
         return { ok: false, problem: "sub and scope must be texts" };
+      }
+      if (sub.length > learnerIdLengthMax) {
+        return { ok: false, problem: `sub is longer than ${learnerIdLengthMax} characters` };
       }
       const scopes = createScopes(scope.split(" ").filter(Boolean));
       return { ok: true, user: { learnerId: sub, scopes } };

@@ -165,8 +165,21 @@ export function readDatabaseConfig(read: EnvReader): DatabaseConfig {
   };
 }
 
-export type BrokerConfig = { readonly url: string };
+export type BrokerConfig = {
+  readonly url: string;
+  /** Of each stream. */
+  readonly streamBytesMax: number;
+};
+
+const GiB = 1024 ** 3;
 
 export function readBrokerConfig(read: EnvReader): BrokerConfig {
-  return { url: read.url("NATS_URL") };
+  return {
+    url: read.url("NATS_URL"),
+    streamBytesMax: read.integer("STREAM_BYTES_MAX", {
+      min: GiB / 16,
+      max: Number.MAX_SAFE_INTEGER,
+      fallback: GiB,
+    }),
+  };
 }

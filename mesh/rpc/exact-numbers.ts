@@ -1,6 +1,7 @@
 // Holds a JSON request against the schema before it is decoded. The decoder
-// takes 9007199254740993, "0x10" and 1e2 for an int64 without a word; here such
-// a value is refused by the name of its field, and so is a field given twice.
+// takes 9007199254740993, "0x10" and 1e2 for an int64 and 30 February for a date
+// without a word; here such a value is refused by the name of its field, and so
+// is a field given twice.
 
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { FieldProblem } from "./errors.ts";
@@ -9,20 +10,23 @@ import type { Json } from "./json.ts";
 export type JsonProblems = {
   readonly inexact: readonly FieldProblem[];
   readonly duplicate: readonly FieldProblem[];
+  /** Times that the calendar does not have. */
+  readonly impossible: readonly FieldProblem[];
 };
 
 export function checkJson(message: DescMessage, json: Json): JsonProblems {
-  const problems: Found = { inexact: [], duplicate: [] };
+  const problems: Found = { inexact: [], duplicate: [], impossible: [] };
   checkMessage(message, json, "", problems);
   return problems;
 }
 
-type Found = { readonly inexact: FieldProblem[]; readonly duplicate: FieldProblem[] };
+type Found = Readonly<Record<keyof JsonProblems, FieldProblem[]>>;
 
 function checkMessage(message: DescMessage, json: Json, path: string, found: Found): void {
   const wrapped = wrappedScalars.get(message.typeName);
   if (wrapped !== undefined) checkScalar(wrapped, json, path, found);
-  // Timestamps, durations and the like are texts; Struct and Value hold no 64-bit numbers.
+  if (message.typeName === "google.protobuf.Timestamp") checkTime(json, path, found);
+  // Durations and the like are texts; Struct and Value hold no 64-bit numbers.
   if (json.kind !== "object" || message.typeName.startsWith("google.protobuf.")) return;
 
   const fields = fieldsByJsonName(message);
@@ -38,6 +42,16 @@ function checkMessage(message: DescMessage, json: Json, path: string, found: Fou
     seen.add(fieldName);
     if (field) checkField(field, value, fieldPath, found);
   }
+}
+
+/** The decoder rolls a day that its month does not have over into the next month. */
+function checkTime(json: Json, path: string, found: Found): void {
+  const date = json.kind === "string" && /^(\d{4})-(\d{2})-(\d{2})T/.exec(json.value);
+  if (!date) return;
+  const [year, month, day] = date.slice(1).map(Number);
+  const rolled = new Date(Date.UTC(year ?? 0, (month ?? 0) - 1, day));
+  if (rolled.getUTCMonth() + 1 === month && rolled.getUTCDate() === day) return;
+  found.impossible.push({ field: path, problem: `is no day of the calendar: ${date[0]}` });
 }
 
 function checkField(field: DescField, json: Json, path: string, found: Found): void {

@@ -101,14 +101,14 @@ function checkBytes(input: DescMessage, bytes: Uint8Array): void {
       { field: "", problem },
     ]);
   }
-  const { inexact, duplicate } = checkJson(input, scan.value);
-  if (inexact.length > 0) {
-    const names = inexact.map(({ field, problem }) => `${field} ${problem}`);
-    throw refuseRequest(RequestRefusal.INEXACT_NUMBER, names.join("; "), inexact);
-  }
-  if (duplicate.length > 0) {
-    const names = duplicate.map(({ field, problem }) => `${field} ${problem}`);
-    throw refuseRequest(RequestRefusal.DUPLICATE_FIELD, names.join("; "), duplicate);
+  const { inexact, duplicate, impossible } = checkJson(input, scan.value);
+  for (const [refusal, problems] of [
+    [RequestRefusal.INEXACT_NUMBER, inexact],
+    [RequestRefusal.DUPLICATE_FIELD, duplicate],
+    [RequestRefusal.INVALID_FIELD, impossible],
+  ] as const) {
+    const names = problems.map(({ field, problem }) => `${field} ${problem}`);
+    if (problems.length > 0) throw refuseRequest(refusal, names.join("; "), problems);
   }
   // Twice somewhere the schema does not look, such as inside an unknown field.
   if (scan.duplicates.length > 0) {

@@ -9,7 +9,8 @@ import {
   PaymentSucceededSchema,
 } from "#gen/bursar/payments/v1/events_pb.ts";
 import { openPool, type Tx } from "../database/pool.ts";
-import { type HandleBatch, startConsumer, type Verdict } from "../events/consume.ts";
+import { startConsumer } from "../events/consume.ts";
+import type { HandleBatch, Verdict } from "../events/consumer-definition.ts";
 import type { EncodedEvent, Received } from "../events/event.ts";
 import { lockKeys } from "../events/parking.ts";
 import { publish } from "../events/publish.ts";

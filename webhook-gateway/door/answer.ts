@@ -13,6 +13,7 @@ export type Answer = {
 const retryAfterSeconds = "5";
 
 export const answers = {
+  received: { status: 200, body: JSON.stringify({ received: true }) },
   notFound: error(404, "not found"),
   methodNotAllowed: error(405, "method not allowed", { allow: "POST" }),
   timeout: error(408, "request took too long"),
@@ -70,11 +71,9 @@ export function respondUnread(
 }
 
 function writeHead(response: ServerResponse, answer: Answer, close: boolean): void {
-  const length = Buffer.byteLength(answer.body);
   response.writeHead(answer.status, {
-    ...(length > 0 && { "content-type": "application/json" }),
-    // 204 has no body, and so no length.
-    ...(answer.status !== 204 && { "content-length": length }),
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(answer.body),
     ...answer.headers,
     ...(close && { connection: "close" }),
   });

@@ -1,35 +1,31 @@
-// Currencies and their minor units. A currency that is unknown, or whose unit
-// the provider does not document, is refused and never guessed.
+// Amounts as providers count them, in ISO 4217's minor units. A currency that is unknown, or
+// whose unit the provider does not document, is refused and never guessed.
 
 import { create } from "@bufbuild/protobuf";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { type Money, MoneySchema } from "#gen/bursar/money/v1/money_pb.ts";
+import { currencyScale } from "#mesh/money/currency.ts";
 import { Unreadable } from "./outcome.ts";
 import { type Payload, shown } from "./payload.ts";
 
-const known: ReadonlySet<string> = new Set(Intl.supportedValuesOf("currency"));
-
-// ISO 4217 minor units where they are not two. Intl cannot be asked: its digits
-// are those people write (ALL, HUF, PKR: none), not those of ISO.
-const isoScales = scaleTable([
-  [0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"],
-  [3, "BHD IQD JOD KWD LYD OMR TND"],
-  [4, "CLF UYW"],
+// Stripe's own units (docs.stripe.com/currencies). ISK and UGX have no decimals but are sent as if
+// they had two, always 00; MGA has two in ISO but none at Stripe. HUF and TWD are special for
+// creating payouts only, their amounts have two decimals everywhere.
+const stripeScales: ReadonlyMap<string, number> = new Map([
+  ["ISK", 2],
+  ["UGX", 2],
+  ["MGA", 0],
 ]);
 
-// Stripe's units where they are not two decimals (docs.stripe.com/currencies).
-// ISK and UGX have no decimals but are sent as if they had two, always 00; MGA
-// has two in ISO but none at Stripe. HUF and TWD are special for creating
-// payouts only, their amounts have two decimals everywhere.
-const stripeScales = scaleTable([
-  [0, "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"],
-  [2, "ISK UGX"],
-  [3, "BHD JOD KWD OMR TND"],
+/** Currencies without two decimals that Stripe documents, in ISO's unit. */
+const stripeAsIso: ReadonlySet<string> = new Set([
+  ..."BIF CLP DJF GNF JPY KMF KRW PYG RWF VND VUV XAF XOF XPF".split(" "),
+  ..."BHD JOD KWD OMR TND".split(" "),
 ]);
 
 /** An amount as our own payload has it: ISO's minor units. */
 export function isoMoney(amountMinor: bigint, currencyCode: string, path: string): Money {
-  if (!known.has(currencyCode)) throw unknownCurrency(currencyCode, path);
+  if (currencyScale(currencyCode) === undefined) throw unknownCurrency(currencyCode, path);
   return create(MoneySchema, { amountMinor, currencyCode });
 }
 
@@ -39,12 +35,10 @@ export function stripeMoney(object: Payload, amountName: string, currencyOwner =
   const currencyCode = currency.toUpperCase();
   const path = currencyOwner.pathOf("currency");
   // Stripe writes codes in lower case; another spelling is not Stripe's.
-  if (!/^[a-z]{3}$/.test(currency) || !known.has(currencyCode)) {
-    throw unknownCurrency(currency, path);
-  }
-  const isoScale = isoScales.get(currencyCode) ?? 2;
-  const scale = stripeScales.get(currencyCode) ?? 2;
-  if (isoScale !== 2 && !stripeScales.has(currencyCode)) throw unknownCurrency(currency, path);
+  const isoScale = /^[a-z]{3}$/.test(currency) ? currencyScale(currencyCode) : undefined;
+  if (isoScale === undefined) throw unknownCurrency(currency, path);
+  const scale = stripeScaleOf(currencyCode, isoScale);
+  if (scale === undefined) throw unknownCurrency(currency, path);
 
   const amount = object.amount(amountName);
   if (scale <= isoScale) {
@@ -62,13 +56,14 @@ export function stripeMoney(object: Payload, amountName: string, currencyOwner =
   return create(MoneySchema, { amountMinor: amount / unit, currencyCode });
 }
 
+function stripeScaleOf(currencyCode: string, isoScale: number): number | undefined {
+  const asIso = isoScale === 2 || stripeAsIso.has(currencyCode);
+  return stripeScales.get(currencyCode) ?? (asIso ? isoScale : undefined);
+}
+
 function unknownCurrency(code: string, path: string): Unreadable {
   return new Unreadable(
     DeadLetterReason.CURRENCY_UNKNOWN,
     `${path} must be a currency with a documented minor unit, got ${shown(code)}`,
   );
-}
-
-function scaleTable(rows: readonly (readonly [number, string])[]): ReadonlyMap<string, number> {
-  return new Map(rows.flatMap(([scale, codes]) => codes.split(" ").map((code) => [code, scale])));
 }

@@ -205,26 +205,21 @@ test.each(["customer.created", "charge.pending", "constructor", "__proto__", ""]
   },
 );
 
-// What is a remark for people is never a reason to keep money out of the books.
-test.each<[string, unknown, string]>([
-  ["256 characters long", "c".repeat(256), "c".repeat(255)],
-  ["256 pairs of surrogates long", "😀".repeat(256), "😀".repeat(255)],
-  ["with a tab and a line feed", " card\t\ndeclined ", "card declined"],
-  ["with NUL", "card\u0000", "card"],
-  ["half a surrogate", "\ud800", "\ufffd"],
-  ["a number", 51, ""],
-  ["an object", { code: "x" }, ""],
-  ["null", null, ""],
-  ["absent", undefined, ""],
-])("a code that is %s stops no money", (_, written, code) => {
-  const payout = { id: "po_1", amount: 1, currency: "usd", failure_code: written };
-  expect(run("payout.failed", payout)).toMatchObject({ events: [{ failureCode: code }] });
-  const opened = dispute({ status: "needs_response", reason: written });
-  expect(run("charge.dispute.created", opened)).toMatchObject({ events: [{ reasonCode: code }] });
-  const failed = paymentIntent({ last_payment_error: { code: written } });
-  expect(run("payment_intent.payment_failed", failed)).toMatchObject({
-    events: [{ failureCode: code }],
-  });
+test("codes are remarks, and never a reason to keep money out of the books", () => {
+  for (const [written, code] of [
+    ["c".repeat(256), "c".repeat(255)],
+    ["not\there", "not here"],
+    [51, ""],
+  ]) {
+    const payout = { id: "po_1", amount: 1, currency: "usd", failure_code: written };
+    expect(run("payout.failed", payout)).toMatchObject({ events: [{ failureCode: code }] });
+    const opened = dispute({ status: "needs_response", reason: written });
+    expect(run("charge.dispute.created", opened)).toMatchObject({ events: [{ reasonCode: code }] });
+    const failed = paymentIntent({ last_payment_error: { code: written } });
+    expect(run("payment_intent.payment_failed", failed)).toMatchObject({
+      events: [{ failureCode: code }],
+    });
+  }
 });
 
 test("a payment's error that is no object stops nothing", () => {

@@ -81,8 +81,6 @@ function genericHmac(
     algorithm: `hmac-${hash}`,
     coverage: coverageOf(idHeader, timeHeader),
     signatureHeaders: [signatureHeader, timeHeader, idHeader].filter((name) => name !== ""),
-    acknowledgement: { status: 200, body: '{"received":true}' },
-    retryHorizonMs: 0,
     parseKey: (secret) => parseKey(secret, config.keyEncoding),
 
     sign({ key, body, now, eventId }) {

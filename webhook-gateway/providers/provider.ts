@@ -1,6 +1,6 @@
-// What the gateway knows about a provider: how it signs, how its requests are
-// recognised, and what it wants to hear back. A provider is pure: it sees the
-// bytes, the headers, the keys and the time it is given, and nothing else.
+// What the gateway knows about a provider: how it signs, and how its requests are
+// recognised. A provider is pure: it sees the bytes, the headers, the keys and the
+// time it is given, and nothing else.
 
 import type { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 
@@ -13,9 +13,6 @@ export type Provider = {
   readonly coverage: Exclude<Coverage, 0>;
   /** Headers that decide, in lower case. Each may be sent at most once, and is kept. */
   readonly signatureHeaders: readonly string[];
-  readonly acknowledgement: Acknowledgement;
-  /** How long it keeps sending what was not acknowledged: whether a refusal can lose an event. */
-  readonly retryHorizonMs: number;
   /** The key inside a configured secret, or what is wrong with the secret, without repeating it. */
   parseKey(secret: string): Uint8Array | Unusable;
   /** Signs as the provider does: for the self-test, for tests and for the demo. */
@@ -26,11 +23,6 @@ export type Provider = {
 };
 
 export type Unusable = { readonly unusable: string };
-
-export type Acknowledgement = {
-  readonly status: 200 | 204;
-  readonly body: string;
-};
 
 export type Signing = {
   readonly key: Uint8Array;

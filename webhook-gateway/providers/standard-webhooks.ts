@@ -22,8 +22,6 @@ export const standardWebhooks: Provider = {
   algorithm: "hmac-sha256",
   coverage: Coverage.ID_TIME_BODY,
   signatureHeaders: [idHeader, timeHeader, signatureHeader],
-  acknowledgement: { status: 200, body: '{"received":true}' },
-  retryHorizonMs: 24 * 3_600_000,
 
   parseKey(secret) {
     if (!secret.startsWith(secretPrefix)) return { unusable: "does not begin with whsec_" };

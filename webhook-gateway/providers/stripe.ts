@@ -15,8 +15,6 @@ export const stripe: Provider = {
   algorithm: "hmac-sha256",
   coverage: Coverage.TIME_BODY,
   signatureHeaders: [header],
-  acknowledgement: { status: 200, body: '{"received":true}' },
-  retryHorizonMs: 3 * 24 * 3_600_000,
 
   parseKey(secret) {
     if (!secret.startsWith(secretPrefix)) return { unusable: "does not begin with whsec_" };

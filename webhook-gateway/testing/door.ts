@@ -52,7 +52,7 @@ export async function openTestDoor(store: StoreWebhook, limits = loadDefault): P
   const load = createLoad(limits);
   const log = silentLog();
   const receive = createReceiver({
-    endpoints: () => testEndpoints,
+    endpoints: testEndpoints,
     store,
     load,
     metrics: createDoorMetrics(metrics, load),

@@ -1,0 +1,41 @@
+// The ports of a house, chosen once and kept in its folder: a provider or a
+// terminal that was given an address finds it again after the next start.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { freePort } from "./child.ts";
+
+const variables = {
+  postgres: "BURSAR_POSTGRES_PORT",
+  nats: "BURSAR_NATS_PORT",
+  "ledger-service": "BURSAR_LEDGER_PORT",
+  "cms-service": "BURSAR_CMS_PORT",
+  "webhook-gateway": "BURSAR_GATEWAY_ADMIN_PORT",
+  door: "BURSAR_GATEWAY_PORT",
+} as const;
+
+export type Ports = Readonly<Record<keyof typeof variables, number>>;
+
+/** A port from the environment is used as it is; a kept one as long as nobody else has it. */
+export async function keptPorts(folder: string, env: NodeJS.ProcessEnv): Promise<Ports> {
+  const file = join(folder, "ports.json");
+  const kept = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Partial<Ports>) : {};
+  const ports: Record<string, number> = {};
+  for (const [name, variable] of Object.entries(variables)) {
+    const before = kept[name as keyof Ports] ?? 0;
+    const given = Number(env[variable]);
+    ports[name] = given || ((await isFree(before)) ? before : await freePort());
+  }
+  writeFileSync(file, `${JSON.stringify(ports, null, 2)}\n`);
+  return ports as Ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  if (port === 0) return Promise.resolve(false);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const server = createServer();
+  server.once("error", () => resolve(false));
+  server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  return promise;
+}

@@ -1,0 +1,74 @@
+// A payment's totals, told once more by nothing but the names its facts took: what payment-facts.ts
+// writes, read back. The books keep totals beside the names; whoever doubts them compares.
+
+import assert from "node:assert/strict";
+import type { PaymentTotals } from "./books.ts";
+import { type Named, paymentKey } from "./payment-facts.ts";
+
+export type PaymentHistory = Omit<PaymentTotals, "paymentId" | "orderId">;
+
+type Draft = { -readonly [K in keyof PaymentHistory]: PaymentHistory[K] };
+
+/** By the name of the payment's own fact; see `paymentKey`. */
+export function readHistories(names: Iterable<Named>): Map<string, PaymentHistory> {
+  const histories = new Map<string, Draft>();
+  const of = (key: string): Draft => {
+    const known = histories.get(key);
+    if (known) return known;
+    const created = createDraft();
+    histories.set(key, created);
+    return created;
+  };
+  for (const named of names) {
+    const parts = named.key.split("/");
+    const [what] = parts;
+    const own = parts.slice(1, 4).join("/");
+    const last = parts[4];
+    if (what === "payment") addPayment(of(named.key), named);
+    if (what === "refund") {
+      const { paymentId, amountMinor } = readAmount(named);
+      const history = of(paymentKey(paymentId));
+      if (last === "failed") history.refundsFailedMinor += amountMinor;
+      else history.refundsNamedMinor += amountMinor;
+    }
+    if (what === "refunded_total") {
+      const history = of(`payment/${own}/succeeded`);
+      const stated = BigInt(last ?? "");
+      if (stated > history.refundsStatedMinor) history.refundsStatedMinor = stated;
+    }
+    if (what === "dispute") {
+      const { paymentId, amountMinor, outcome } = readAmount(named);
+      const history = of(paymentKey(paymentId));
+      history.disputedMinor += last === "opened" ? amountMinor : -amountMinor;
+      if (outcome === "lost") history.lostMinor += amountMinor;
+    }
+  }
+  return histories;
+}
+
+function createDraft(): Draft {
+  return {
+    currencyCode: "",
+    paidMinor: 0n,
+    refundsNamedMinor: 0n,
+    refundsStatedMinor: 0n,
+    refundsFailedMinor: 0n,
+    disputedMinor: 0n,
+    lostMinor: 0n,
+  };
+}
+
+function addPayment(history: Draft, { key, content }: Named): void {
+  const [, currencyCode, paid] = /^([A-Z]{3}) (\d+), /.exec(content) ?? [];
+  assert(currencyCode && paid, `fact ${key} cannot be read: ${content}`);
+  history.currencyCode = currencyCode;
+  history.paidMinor = BigInt(paid);
+}
+
+/** `USD 3000 of stripe/acct_1/pi_1`, of a dispute's end `lost, ` before it. */
+function readAmount({ key, content }: Named) {
+  const match = /^(?:(won|lost), )?[A-Z]{3} (\d+) of (.+)$/.exec(content);
+  const [, outcome, amount, paymentId] = match ?? [];
+  assert(amount && paymentId, `fact ${key} cannot be read: ${content}`);
+  return { outcome, amountMinor: BigInt(amount), paymentId };
+}
