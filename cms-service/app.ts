@@ -68,6 +68,6 @@ export function cmsRoutes(options: OrderServiceOptions): (router: ConnectRouter)
     router.service(OfferService, offerService(pool));
     router.service(OrderService, orderService(options));
     router.service(EnrollmentService, enrollmentService(pool));
-    router.service(ConsumerService, consumerService(pool));
+    router.service(ConsumerService, consumerService(pool, [ledgerConsumer]));
   };
 }

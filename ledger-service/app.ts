@@ -9,6 +9,7 @@ import { openPool, type Pool } from "#mesh/database/pool.ts";
 import { watchDatabase } from "#mesh/database/watch.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { startConsumer } from "#mesh/events/consume.ts";
+import type { ConsumerDefinition } from "#mesh/events/consumer-definition.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
 import type { Log } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
@@ -21,7 +22,12 @@ import { ledgerService } from "./rpc/service.ts";
 
 export const service = "ledger-service";
 const schema = "ledger";
-const consumer = "ledger-service-PAYMENTS";
+const paymentsConsumer: ConsumerDefinition<typeof paymentEvents> = {
+  consumer: "ledger-service-PAYMENTS",
+  stream: "PAYMENTS",
+  events: paymentEvents,
+  handle: handlePayments,
+};
 /** Events a batch: enough to share a commit, few enough to hold the lock for milliseconds. */
 const batchMax = 1_000;
 
@@ -41,22 +47,19 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
     applicationName: service,
   });
   stack.defer(() => pool.end({ timeout: 5 }));
-  const broker = stack.use(openBroker({ url: config.broker.url, name: service, log, metrics }));
+  const broker = stack.use(openBroker({ ...config.broker, name: service, log, metrics }));
 
   const relay = stack.use(startRelay({ pool, broker, log, metrics }));
   const afterCommit = () => relay.wake();
   const poster = stack.use(startPoster({ pool, metrics, afterCommit }));
   stack.use(
     startConsumer({
-      consumer,
-      stream: "PAYMENTS",
-      events: paymentEvents,
+      ...paymentsConsumer,
       batchMax,
       pool,
       broker,
       log,
       metrics,
-      handle: handlePayments,
       afterCommit,
     }),
   );
@@ -69,7 +72,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
       metrics,
       routes: (router) => {
         router.service(LedgerService, ledgerService(pool, poster));
-        router.service(ConsumerService, consumerService(pool));
+        router.service(ConsumerService, consumerService(pool, [paymentsConsumer]));
       },
       // Without the broker it still posts and answers; what it commits waits in the journal.
       readiness: () => watched.problems(),

@@ -1,5 +1,5 @@
 // The PAYMENTS stream: providers' facts in, entries out. Events become the ledger's own facts here;
-// what they mean is in rules/, how they are written in batch.ts.
+// what they mean is in rules/record-fact.ts, how they are written in store/write.ts.
 
 import assert from "node:assert/strict";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";

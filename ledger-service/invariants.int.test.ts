@@ -161,6 +161,17 @@ test.each(["ledger", "asset", "account_state", "payment"])("%s keeps its rows", 
   }
 });
 
+test.each([
+  "payment_id = 'other'",
+  "order_id = 'other'",
+  "currency_code = 'EUR'",
+  "paid_minor = paid_minor + 1",
+  "first_sequence = 1",
+  "ledger_id = ledger_id + 1",
+])("refuses a payment that becomes another one: %s", async (change) => {
+  await expect(owner.unsafe(`update payment set ${change}`)).rejects.toThrow(/made once/);
+});
+
 test("a key is used once, a fact is named once, a transaction is reversed once", async () => {
   const again = (table: string) => {
     return owner.unsafe(`insert into ${table} select * from ${table} limit 1`);

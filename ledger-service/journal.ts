@@ -19,7 +19,7 @@ import {
 } from "#gen/bursar/ledger/v1/events_pb.ts";
 import type { RefusalDetail, Transaction } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { validate } from "#mesh/policy/validation.ts";
-import type { Books, Fact, Time } from "./rules/books.ts";
+import type { Books, JournalFact, Time } from "./rules/books.ts";
 import { kindToWire, refusalToWire, transactionToWire } from "./wire.ts";
 
 export const ledgerEvents = [
@@ -37,7 +37,7 @@ export type JournalRow = {
   readonly data: Uint8Array;
 };
 
-export function encodeFact(books: Books, fact: Fact): JournalRow {
+export function encodeFact(books: Books, fact: JournalFact): JournalRow {
   const { ledgerId, recordedTime } = books;
   const common = { ledgerId, ledgerSequence: fact.sequence };
   switch (fact.kind) {
@@ -70,7 +70,7 @@ export function encodeFact(books: Books, fact: Fact): JournalRow {
 }
 
 function row<D extends DescMessage>(
-  { sequence, kind }: Fact,
+  { sequence, kind }: JournalFact,
   schema: D,
   event: MessageInitShape<D>,
 ): JournalRow {

@@ -15,7 +15,7 @@ import { createMetrics } from "#mesh/process/metrics.ts";
 import { startServer } from "#mesh/rpc/server.ts";
 import type { Config } from "./config.ts";
 import { deliveryService } from "./deliveries.ts";
-import { startDesk } from "./desk.ts";
+import { type DeskOptions, deskConsumer, startDesk } from "./desk.ts";
 import { startDoor } from "./door/listen.ts";
 import { createLoad } from "./door/load.ts";
 import { createDoorMetrics } from "./door/metrics.ts";
@@ -40,6 +40,14 @@ export async function startGateway(config: Config, env: Env, log: Log): Promise<
   const pool = openPool({ ...config.database, schema: "gateway", applicationName: service });
   stack.defer(() => pool.end({ timeout: 5 }));
 
+  const desk: DeskOptions = {
+    pool,
+    broker,
+    source: service,
+    log,
+    metrics,
+    doorBusy: () => load.requests > 0,
+  };
   const server = stack.use(
     await startServer({
       service,
@@ -48,25 +56,14 @@ export async function startGateway(config: Config, env: Env, log: Log): Promise<
       metrics,
       routes: (router) => {
         router.service(DeliveryService, deliveryService(pool, broker));
-        router.service(ConsumerService, consumerService(pool));
+        router.service(ConsumerService, consumerService(pool, [deskConsumer(desk)]));
       },
       readiness: () => (broker.connected ? [] : ["the broker is not connected"]),
     }),
   );
 
   stack.use(prepareStreams({ broker, log }));
-  stack.use(
-    prepareDatabase({ url: config.database.ownerUrl, log }, () =>
-      startDesk({
-        pool,
-        broker,
-        source: service,
-        log,
-        metrics,
-        doorBusy: () => load.requests > 0,
-      }),
-    ),
-  );
+  stack.use(prepareDatabase({ url: config.database.ownerUrl, log }, () => startDesk(desk)));
 
   const receive = createReceiver({
     endpoints,

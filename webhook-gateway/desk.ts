@@ -11,7 +11,7 @@ import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook
 import type { Pool, Tx } from "#mesh/database/pool.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { startConsumer } from "#mesh/events/consume.ts";
-import type { Handled, Verdict } from "#mesh/events/consumer-definition.ts";
+import type { ConsumerDefinition, Handled, Verdict } from "#mesh/events/consumer-definition.ts";
 import { type EncodedEvent, encodeEvent, type Received } from "#mesh/events/event.ts";
 import { publishAll } from "#mesh/events/publish-group.ts";
 import type { Log } from "#mesh/process/log.ts";
@@ -41,29 +41,30 @@ const publishDeadlineMs = 10_000;
 
 export function startDesk(options: DeskOptions): AsyncDisposable {
   const { pool, broker, log, metrics } = options;
-  const count = createOutcomeCounter(metrics);
+  return startConsumer({ ...deskConsumer(options), batchMax, pool, broker, log, metrics });
+}
+
+export function deskConsumer(options: DeskOptions): ConsumerDefinition<DeskEvents> {
+  const count = createOutcomeCounter(options.metrics);
   const outcomes = new WeakMap<WebhookReceived, Outcome>();
   const outcomeOf = (webhook: WebhookReceived) => {
     const outcome = outcomes.get(webhook) ?? normalise(webhook);
     outcomes.set(webhook, outcome);
     return outcome;
   };
-  return startConsumer({
+  return {
     consumer: "gateway-WEBHOOKS",
     stream: "WEBHOOKS",
     events: [WebhookReceivedSchema],
-    batchMax,
-    pool,
-    broker,
-    log,
-    metrics,
     contentOf: ({ message }) => contentOf(outcomeOf(message)),
     handle: (tx, batch) => {
       const settled = batch.map((received) => ({ received, outcome: outcomeOf(received.message) }));
       return settle(options, count, tx, settled);
     },
-  });
+  };
 }
+
+type DeskEvents = readonly [typeof WebhookReceivedSchema];
 
 type Settled = {
   readonly received: Received<typeof WebhookReceivedSchema>;

@@ -1,7 +1,7 @@
 // The desk's SQL. One function a statement; what writes takes the SQL transaction
 // it runs in.
 
-import type { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
+import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import type { Pool, Tx } from "#mesh/database/pool.ts";
 
 export type DeliveryRow = {
@@ -19,7 +19,7 @@ export type DeliveryRow = {
 
 export type NewDelivery = Omit<DeliveryRow, "deliveryId">;
 
-/** A webhook that is settled again, after its inbox was lost, keeps its first row. */
+/** A webhook that is settled again keeps its first row, unless that says that it was given up. */
 export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
   if (deliveries.length === 0) return;
   await tx`
@@ -40,7 +40,9 @@ export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[
     ) with ordinality as settled (webhook_id, endpoint_id, provider, event_type, event_id,
       received_at, outcome, published_events, stream_sequence, position)
     order by position
-    on conflict (webhook_id) do nothing
+    on conflict (webhook_id) do update
+    set outcome = excluded.outcome, published_events = excluded.published_events
+    where delivery.outcome = ${DeliveryOutcome.DEAD}
   `;
 }
 

@@ -42,6 +42,7 @@ test("an offer keeps its courses in their order and its prices by currency", asy
 test.each([
   ["PRICE_INVALID", Code.InvalidArgument, { prices: [{ ...usd, amountMinor: 0n }] }],
   ["PRICE_INVALID", Code.InvalidArgument, { prices: [usd, usd] }],
+  ["PRICE_INVALID", Code.InvalidArgument, { prices: [{ ...usd, currencyCode: "XYZ" }] }],
   ["COURSE_NOT_FOUND", Code.NotFound, { courseIds: [`crs_${nowhere}`] }],
 ])("%s", async (refusal, code, over) => {
   const call = cms.offers.createOffer({ ...offer(), ...over });

@@ -1,5 +1,7 @@
 // What may be put up for sale, and what may be ordered.
 
+import { currencyScale } from "#mesh/money/currency.ts";
+
 export type Price = {
   readonly currencyCode: string;
   readonly amountMinor: bigint;
@@ -7,11 +9,14 @@ export type Price = {
 
 export type PriceProblem = { readonly currencyCode: string; readonly problem: string };
 
-/** A price above zero, one a currency. Undefined when all is well. */
+/** A price above zero, one a currency that money comes in. Undefined when all is well. */
 export function refusePrices(prices: readonly Price[]): PriceProblem | undefined {
   const seen = new Set<string>();
   for (const { currencyCode, amountMinor } of prices) {
     if (amountMinor <= 0n) return { currencyCode, problem: `price is ${amountMinor}` };
+    if (currencyScale(currencyCode) === undefined) {
+      return { currencyCode, problem: "is no currency of ISO 4217" };
+    }
     if (seen.has(currencyCode)) return { currencyCode, problem: "has two prices" };
     seen.add(currencyCode);
   }

@@ -38,6 +38,28 @@ test("a ledger is created once, and named once", async () => {
   expect(ledger).toEqual(first.ledger);
 });
 
+test("a currency has its own scale, and an account of the chart its own kind", async () => {
+  const asset = { ledgerId, assetCode: "JPY", scale: 2 };
+  await expectRefusal(client.registerAsset(asset), Code.FailedPrecondition, {
+    refusal: Refusal.ASSET_SCALE,
+    assetCode: "JPY",
+  });
+  expect(await client.registerAsset({ ...asset, scale: 0 })).toMatchObject({ replayed: false });
+  const points = await client.registerAsset({ ...asset, assetCode: "POINTS", scale: 7 });
+  expect(points).toMatchObject({ asset: { scale: 7 } });
+
+  const key = { accountCode: "assets:stripe:clearing", assetCode: "JPY" };
+  const account = { ledgerId, account: key, kind: AccountKind.LIABILITY };
+  await expectRefusal(client.createAccount(account), Code.FailedPrecondition, {
+    refusal: Refusal.ACCOUNT_KIND,
+    account: expect.objectContaining(key),
+  });
+  const right = { ...account, kind: AccountKind.ASSET };
+  expect(await client.createAccount(right)).toMatchObject({ replayed: false });
+  const own = { ...account, account: { ...key, accountCode: "assets:mine" } };
+  expect(await client.createAccount(own)).toMatchObject({ replayed: false });
+});
+
 test("assets and accounts are registered once", async () => {
   const asset = { ledgerId, assetCode: "USD", scale: 2 };
   expect(await client.registerAsset(asset)).toMatchObject({ replayed: true });
@@ -64,6 +86,8 @@ test("assets and accounts are registered once", async () => {
   const { assets } = await client.listAssets({ ledgerId });
   expect(assets.map(({ assetCode, scale }) => [assetCode, scale])).toEqual([
     ["EUR", 2],
+    ["JPY", 0],
+    ["POINTS", 7],
     ["USD", 2],
   ]);
 });

@@ -77,7 +77,8 @@ export type Transaction = Draft & {
   readonly payment: Payment | undefined;
 };
 
-export type Fact =
+/** A fact of the ledger's own, as the journal keeps it; a provider's is a `PaymentFact`. */
+export type JournalFact =
   | { readonly kind: "ledger-created"; readonly sequence: bigint; readonly displayName: string }
   | { readonly kind: "asset-registered"; readonly sequence: bigint; readonly asset: Asset }
   | { readonly kind: "account-opened"; readonly sequence: bigint; readonly account: Account }
@@ -141,7 +142,7 @@ export type Books = {
 
 /** What the batch adds. */
 export type Written = {
-  readonly facts: Fact[];
+  readonly facts: JournalFact[];
   readonly assets: Set<Asset>;
   readonly opened: Account[];
   readonly changed: Set<Account>;

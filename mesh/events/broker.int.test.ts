@@ -5,6 +5,7 @@ import { openTestBroker, silentLog } from "../testing/broker.ts";
 import { encodedPayment } from "../testing/payments.ts";
 import { openBroker } from "./broker.ts";
 import { NotDurable, publish } from "./publish.ts";
+import { streamMetrics } from "./stream-metrics.ts";
 import { ensureStream, streamNames } from "./streams.ts";
 
 test("a publish that nobody acknowledges in time is a fault", async () => {
@@ -54,6 +55,38 @@ test("a message that is too large is refused at once, not retried", async () => 
   expect(performance.now() - started).toBeLessThan(5_000);
 });
 
+test("a stream that the operator has made larger stays so, and says how full it is", async () => {
+  await using test = await openTestBroker();
+  await ensureStream(test.broker, "PAYMENTS");
+  const manager = await test.broker.jsm();
+  const { config } = await manager.streams.info("PAYMENTS");
+  const larger = {
+    max_bytes: 2 * config.max_bytes,
+    max_age: 2 * config.max_age,
+    max_msg_size: 2 * config.max_msg_size,
+  };
+  await manager.streams.update("PAYMENTS", { ...larger, allow_direct: true });
+
+  await ensureStream({ ...test.broker, streamBytesMax: config.max_bytes / 2 }, "PAYMENTS");
+
+  expect((await manager.streams.info("PAYMENTS")).config).toMatchObject(larger);
+  await publish(test.broker, encodedPayment("pi_1"), { deadlineMs: 5_000 });
+  const metrics = createMetrics("test");
+  await streamMetrics(metrics)(manager, "PAYMENTS");
+  const text = await metrics.render();
+  expect(text).toMatch(/bursar_stream_bytes\{stream="PAYMENTS".*\} [1-9]/);
+  expect(text).toMatch(new RegExp(`bursar_stream_bytes_max\\{.*\\} ${larger.max_bytes}`));
+});
+
+test("a stream that has less than it should gets it", async () => {
+  await using test = await openTestBroker();
+  await ensureStream(test.broker, "PAYMENTS");
+  const more = 2 * test.broker.streamBytesMax;
+  await ensureStream({ ...test.broker, streamBytesMax: more }, "PAYMENTS");
+  const manager = await test.broker.jsm();
+  expect((await manager.streams.info("PAYMENTS")).config.max_bytes).toBe(more);
+});
+
 test("all streams can be declared together, twice, and drift is put right", async () => {
   await using test = await openTestBroker();
   const manager = await test.broker.jsm();
@@ -65,7 +98,7 @@ test("all streams can be declared together, twice, and drift is put right", asyn
 
   const { config } = await manager.streams.info("LEDGER");
   expect(config).toMatchObject({
-    max_msg_size: 256 * 1024,
+    max_msg_size: 1024 ** 2,
     subjects: ["bursar.ledger.v1.>"],
     discard: "new",
     deny_delete: true,

@@ -27,7 +27,7 @@ const client = () =>
   createClient(
     ConsumerService,
     createRouterTransport((router) => {
-      router.service(ConsumerService, consumerService(database.pool));
+      router.service(ConsumerService, consumerService(database.pool, []));
     }),
   );
 

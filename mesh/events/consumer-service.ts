@@ -1,33 +1,61 @@
-// ConsumerService: shows operators what a service's consumers could not finish. A page token is the
-// last id that was seen, so pages stay true while rows come and go.
+// ConsumerService: shows operators what a service's consumers could not finish, and has it tried
+// again. A page token is the last id that was seen, so pages stay true while rows come and go.
 
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { ServiceImpl } from "@connectrpc/connect";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
 import type { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
-import type { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import {
+  type DeadLetterReason,
+  DeadLetterRetryRefusalSchema,
+} from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import type { Pool } from "../database/pool.ts";
-import { refuseRequest } from "../rpc/errors.ts";
+import { refuse, refuseRequest } from "../rpc/errors.ts";
+import type { ConsumerDefinition } from "./consumer-definition.ts";
 import type { Headers } from "./raw-message.ts";
+import { retryDeadLetter } from "./retry-dead-letter.ts";
 
 const pageSizeDefault = 50;
 const pageSizeMax = 500;
 
-export function consumerService(pool: Pool): ServiceImpl<typeof ConsumerService> {
+/** The consumers are the service's own; who retries has them handle the message. */
+export function consumerService(
+  pool: Pool,
+  consumers: readonly ConsumerDefinition[],
+): ServiceImpl<typeof ConsumerService> {
   return {
-    async listDeadLetters({ pageSize, pageToken, reason }) {
-      const before = readToken(pageToken, `dead${reason}`);
-      const size = pageSizeOf(pageSize);
-      const rows = await readDeadLetters(pool, { before, reason, limit: size + 1 });
-      const page = rows.slice(0, size);
+    async listDeadLetters({ pageSize, pageToken, reason, includeResolved }) {
+      const list = `dead${reason}${includeResolved ? "r" : ""}`;
+      const before = readToken(pageToken, list);
+      const limit = pageSizeOf(pageSize) + 1;
+      const rows = await readDeadLetters(pool, { before, reason, includeResolved, limit });
       return {
-        deadLetters: page.map(({ headers, deadAt, ...letter }) => ({
-          ...letter,
-          headers: headers.map(([name, value]) => ({ name, value })),
-          deadTime: timestampFromDate(deadAt),
-        })),
-        nextPageToken: nextToken(rows, size, `dead${reason}`, (row) => row.deadLetterId),
+        deadLetters: rows.slice(0, limit - 1).map(letterOf),
+        nextPageToken: nextToken(rows, limit - 1, list, (row) => row.deadLetterId),
       };
+    },
+
+    async retryDeadLetter({ deadLetterId }) {
+      const retried = await retryDeadLetter(pool, consumers, deadLetterId);
+      switch (retried.kind) {
+        case "absent":
+          throw refuse(Code.NotFound, `there is no dead letter ${deadLetterId}`);
+        case "dead": {
+          const { reason, detail } = retried;
+          const message = `dead letter ${deadLetterId} was given up again: ${detail}`;
+          const value = { reason, detail };
+          throw refuse(Code.FailedPrecondition, message, {
+            desc: DeadLetterRetryRefusalSchema,
+            value,
+          });
+        }
+        case "replayed":
+          return { replayed: true };
+        case "parked":
+          return { waitsFor: retried.waitsFor };
+        case "handled":
+          return {};
+      }
     },
 
     async listParked({ pageSize, pageToken }) {
@@ -58,19 +86,31 @@ type DeadLetterRow = {
   readonly data: Uint8Array<ArrayBuffer>;
   readonly headers: Headers;
   readonly deadAt: Date;
+  readonly resolvedAt: Date | null;
 };
+
+function letterOf({ headers, deadAt, resolvedAt, ...letter }: DeadLetterRow) {
+  return {
+    ...letter,
+    headers: headers.map(([name, value]) => ({ name, value })),
+    deadTime: timestampFromDate(deadAt),
+    ...(resolvedAt && { resolvedTime: timestampFromDate(resolvedAt) }),
+  };
+}
 
 async function readDeadLetters(
   pool: Pool,
-  page: { before: bigint | undefined; reason: number; limit: number },
+  page: { before: bigint | undefined; reason: number; includeResolved: boolean; limit: number },
 ): Promise<DeadLetterRow[]> {
   const before = page.before ?? null;
   return pool<DeadLetterRow[]>`
     select dead_letter_id as "deadLetterId", consumer, message_id as "messageId", subject, stream,
-      stream_sequence as "streamSequence", reason, detail, data, headers, dead_at as "deadAt"
+      stream_sequence as "streamSequence", reason, detail, data, headers, dead_at as "deadAt",
+      resolved_at as "resolvedAt"
     from dead_letter
     where (${before}::bigint is null or dead_letter_id < ${before}::bigint)
       and (${page.reason}::int = 0 or reason = ${page.reason}::int)
+      and (${page.includeResolved}::boolean or resolved_at is null)
     order by dead_letter_id desc
     limit ${page.limit}
   `;

@@ -13,14 +13,15 @@ export type Death = {
 
 const detailLengthMax = 2_000;
 
-/** A message that is given up again leaves no second row. */
+/** A message that is given up again leaves no second row; the one there is back in sight. */
 export async function writeDeadLetters(
   tx: Tx,
   consumer: string,
   deaths: readonly Death[],
 ): Promise<void> {
   if (deaths.length === 0) return;
-  const column = (value: (death: Death) => string) => deaths.map(value);
+  const rows = [...new Map(deaths.map((death) => [keyOf(death), death])).values()];
+  const column = (value: (death: Death) => string) => rows.map(value);
   await tx`
     insert into dead_letter
       (consumer, message_id, sha256, subject, stream, stream_sequence,
@@ -38,6 +39,12 @@ export async function writeDeadLetters(
       ${column(({ raw }) => Buffer.from(raw.data).toString("hex"))}::text[],
       ${column(({ raw }) => JSON.stringify(raw.headers))}::text[]
     ) as dead (message_id, digest, subject, stream, stream_sequence, reason, detail, data, headers)
-    on conflict (consumer, message_id, sha256) do nothing
+    on conflict (consumer, message_id, sha256) do update
+    set reason = excluded.reason, detail = excluded.detail, dead_at = now(), resolved_at = null
+    where dead_letter.resolved_at is not null
   `;
+}
+
+function keyOf({ raw }: Death): string {
+  return `${raw.messageId} ${digestOf(raw.data)}`;
 }

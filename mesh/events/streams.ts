@@ -81,9 +81,10 @@ export function isApiError(error: unknown, code: number): boolean {
 }
 
 /** What the operator has given a stream more of stays: less would refuse or forget events. */
-function atLeast(found: StreamConfig, wanted: { max_bytes: number; max_age: number }) {
+function atLeast(found: StreamConfig, wanted: ReturnType<typeof streamConfig>) {
   return {
     max_bytes: found.max_bytes > 0 ? Math.max(found.max_bytes, wanted.max_bytes) : -1,
+    max_msg_size: found.max_msg_size > 0 ? Math.max(found.max_msg_size, wanted.max_msg_size) : -1,
     max_age: found.max_age > 0 ? Math.max(found.max_age, wanted.max_age) : 0,
   };
 }

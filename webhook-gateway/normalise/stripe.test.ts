@@ -275,27 +275,6 @@ test("ids of a connected account are scoped by that account", () => {
   });
 });
 
-test.each<[string, string, string]>([
-  ["invalid UTF-8", '{"id":"\xff"}', "the body is not JSON: not valid UTF-8 at offset 0"],
-  ["no JSON", "paid!", "the body is not JSON: expected a value at offset 0"],
-  ["an array", "[]", "the body is not a JSON object"],
-  ["a duplicate name", '{"type":"a","type":"b"}', 'the body names "type" twice'],
-  [
-    "a duplicate name inside",
-    '{"type":"a","data":{"object":{"id":"1","id":"2"}}}',
-    'the body names "data.object.id" twice',
-  ],
-  ["no type", "{}", "type is missing"],
-  ["a type that is a number", '{"type":1}', "type must be text of up to 255 characters, got 1"],
-])("a body with %s is malformed", (_, body, detail) => {
-  const bytes = Buffer.from(body, "latin1");
-  expect(normalise(webhookWith(bytes))).toEqual({
-    kind: "dead",
-    reason: DeadLetterReason.PAYLOAD_MALFORMED,
-    detail,
-  });
-});
-
 test.each<[string, string, object, string]>([
   [
     "no id",

@@ -145,7 +145,7 @@ export const Refusal = {
   CURRENCY_NOT_OFFERED: 12,
 
   /**
-   * A price is zero, or a currency has two prices.
+   * A price is zero, its currency is unknown, or a currency has two prices.
    *
    * @generated from enum value: REFUSAL_PRICE_INVALID = 13;
    */

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/mesh/v1/dead_letter.proto.
  */
 export const file_bursar_mesh_v1_dead_letter: GenFile = /*@__PURE__*/
-  fileDesc("CiBidXJzYXIvbWVzaC92MS9kZWFkX2xldHRlci5wcm90bxIOYnVyc2FyLm1lc2gudjEiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkirAIKCkRlYWRMZXR0ZXISFgoOZGVhZF9sZXR0ZXJfaWQYASABKAMSEAoIY29uc3VtZXIYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEg4KBnN0cmVhbRgFIAEoCRIXCg9zdHJlYW1fc2VxdWVuY2UYBiABKAMSMAoGcmVhc29uGAcgASgOMiAuYnVyc2FyLm1lc2gudjEuRGVhZExldHRlclJlYXNvbhIOCgZkZXRhaWwYCCABKAkSDAoEZGF0YRgJIAEoDBInCgdoZWFkZXJzGAogAygLMhYuYnVyc2FyLm1lc2gudjEuSGVhZGVyEi0KCWRlYWRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAijQEKFkxpc3REZWFkTGV0dGVyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGEASOgoGcmVhc29uGAMgASgOMiAuYnVyc2FyLm1lc2gudjEuRGVhZExldHRlclJlYXNvbkIIukgFggECEAEiZAoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USMAoMZGVhZF9sZXR0ZXJzGAEgAygLMhouYnVyc2FyLm1lc2gudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiTAoRTGlzdFBhcmtlZFJlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGEAiWgoSTGlzdFBhcmtlZFJlc3BvbnNlEisKBnBhcmtlZBgBIAMoCzIbLmJ1cnNhci5tZXNoLnYxLlBhcmtlZEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKbAQoLUGFya2VkRXZlbnQSEQoJcGFya2VkX2lkGAEgASgDEhAKCGNvbnN1bWVyGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSEQoJd2FpdHNfZm9yGAQgASgJEg8KB3N1YmplY3QYBSABKAkSLwoLcGFya2VkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKvkCChBEZWFkTGV0dGVyUmVhc29uEiIKHkRFQURfTEVUVEVSX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHkRFQURfTEVUVEVSX1JFQVNPTl9VTkRFQ09EQUJMRRABEh4KGkRFQURfTEVUVEVSX1JFQVNPTl9JTlZBTElEEAISJAogREVBRF9MRVRURVJfUkVBU09OX1VOS05PV05fRVZFTlQQAxIeChpERUFEX0xFVFRFUl9SRUFTT05fUkVGVVNFRBAEEhoKFkRFQURfTEVUVEVSX1JFQVNPTl9CVUcQBRIoCiRERUFEX0xFVFRFUl9SRUFTT05fUEFZTE9BRF9NQUxGT1JNRUQQBhInCiNERUFEX0xFVFRFUl9SRUFTT05fQU1PVU5UX05PVF9FWEFDVBAHEicKI0RFQURfTEVUVEVSX1JFQVNPTl9DVVJSRU5DWV9VTktOT1dOEAgSHwobREVBRF9MRVRURVJfUkVBU09OX0NPTkZMSUNUEAliBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiBidXJzYXIvbWVzaC92MS9kZWFkX2xldHRlci5wcm90bxIOYnVyc2FyLm1lc2gudjEiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAki3wIKCkRlYWRMZXR0ZXISFgoOZGVhZF9sZXR0ZXJfaWQYASABKAMSEAoIY29uc3VtZXIYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEg4KBnN0cmVhbRgFIAEoCRIXCg9zdHJlYW1fc2VxdWVuY2UYBiABKAMSMAoGcmVhc29uGAcgASgOMiAuYnVyc2FyLm1lc2gudjEuRGVhZExldHRlclJlYXNvbhIOCgZkZXRhaWwYCCABKAkSDAoEZGF0YRgJIAEoDBInCgdoZWFkZXJzGAogAygLMhYuYnVyc2FyLm1lc2gudjEuSGVhZGVyEi0KCWRlYWRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNcmVzb2x2ZWRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipwEKFkxpc3REZWFkTGV0dGVyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGEASOgoGcmVhc29uGAMgASgOMiAuYnVyc2FyLm1lc2gudjEuRGVhZExldHRlclJlYXNvbkIIukgFggECEAESGAoQaW5jbHVkZV9yZXNvbHZlZBgEIAEoCCJkChdMaXN0RGVhZExldHRlcnNSZXNwb25zZRIwCgxkZWFkX2xldHRlcnMYASADKAsyGi5idXJzYXIubWVzaC52MS5EZWFkTGV0dGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI5ChZSZXRyeURlYWRMZXR0ZXJSZXF1ZXN0Eh8KDmRlYWRfbGV0dGVyX2lkGAEgASgDQge6SAQiAiAAIj4KF1JldHJ5RGVhZExldHRlclJlc3BvbnNlEhAKCHJlcGxheWVkGAEgASgIEhEKCXdhaXRzX2ZvchgCIAEoCSJaChZEZWFkTGV0dGVyUmV0cnlSZWZ1c2FsEjAKBnJlYXNvbhgBIAEoDjIgLmJ1cnNhci5tZXNoLnYxLkRlYWRMZXR0ZXJSZWFzb24SDgoGZGV0YWlsGAIgASgJIkwKEUxpc3RQYXJrZWRSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIbCgpwYWdlX3Rva2VuGAIgASgJQge6SARyAhhAIloKEkxpc3RQYXJrZWRSZXNwb25zZRIrCgZwYXJrZWQYASADKAsyGy5idXJzYXIubWVzaC52MS5QYXJrZWRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimwEKC1BhcmtlZEV2ZW50EhEKCXBhcmtlZF9pZBgBIAEoAxIQCghjb25zdW1lchgCIAEoCRISCgptZXNzYWdlX2lkGAMgASgJEhEKCXdhaXRzX2ZvchgEIAEoCRIPCgdzdWJqZWN0GAUgASgJEi8KC3BhcmtlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCr5AgoQRGVhZExldHRlclJlYXNvbhIiCh5ERUFEX0xFVFRFUl9SRUFTT05fVU5TUEVDSUZJRUQQABIiCh5ERUFEX0xFVFRFUl9SRUFTT05fVU5ERUNPREFCTEUQARIeChpERUFEX0xFVFRFUl9SRUFTT05fSU5WQUxJRBACEiQKIERFQURfTEVUVEVSX1JFQVNPTl9VTktOT1dOX0VWRU5UEAMSHgoaREVBRF9MRVRURVJfUkVBU09OX1JFRlVTRUQQBBIaChZERUFEX0xFVFRFUl9SRUFTT05fQlVHEAUSKAokREVBRF9MRVRURVJfUkVBU09OX1BBWUxPQURfTUFMRk9STUVEEAYSJwojREVBRF9MRVRURVJfUkVBU09OX0FNT1VOVF9OT1RfRVhBQ1QQBxInCiNERUFEX0xFVFRFUl9SRUFTT05fQ1VSUkVOQ1lfVU5LTk9XThAIEh8KG0RFQURfTEVUVEVSX1JFQVNPTl9DT05GTElDVBAJYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Header is one header of a message on the broker.
@@ -126,6 +126,13 @@ export type DeadLetter = Message<"bursar.mesh.v1.DeadLetter"> & {
    * @generated from field: google.protobuf.Timestamp dead_time = 11;
    */
   deadTime?: Timestamp | undefined;
+
+  /**
+   * When it was handled after all; unset while nobody has.
+   *
+   * @generated from field: google.protobuf.Timestamp resolved_time = 12;
+   */
+  resolvedTime?: Timestamp | undefined;
 };
 
 /**
@@ -161,6 +168,13 @@ export type ListDeadLettersRequest = Message<"bursar.mesh.v1.ListDeadLettersRequ
    * @generated from field: bursar.mesh.v1.DeadLetterReason reason = 3;
    */
   reason: DeadLetterReason;
+
+  /**
+   * True for those too that were handled after all.
+   *
+   * @generated from field: bool include_resolved = 4;
+   */
+  includeResolved: boolean;
 };
 
 /**
@@ -199,6 +213,84 @@ export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> 
   messageDesc(file_bursar_mesh_v1_dead_letter, 3);
 
 /**
+ * RetryDeadLetterRequest asks for a dead letter to be handled again.
+ *
+ * @generated from message bursar.mesh.v1.RetryDeadLetterRequest
+ */
+export type RetryDeadLetterRequest = Message<"bursar.mesh.v1.RetryDeadLetterRequest"> & {
+  /**
+   * Id of the letter, as listed.
+   *
+   * @generated from field: int64 dead_letter_id = 1;
+   */
+  deadLetterId: bigint;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.RetryDeadLetterRequest.
+ * Use `create(RetryDeadLetterRequestSchema)` to create a new message.
+ */
+export const RetryDeadLetterRequestSchema: GenMessage<RetryDeadLetterRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_dead_letter, 4);
+
+/**
+ * RetryDeadLetterResponse says that the letter is resolved.
+ *
+ * @generated from message bursar.mesh.v1.RetryDeadLetterResponse
+ */
+export type RetryDeadLetterResponse = Message<"bursar.mesh.v1.RetryDeadLetterResponse"> & {
+  /**
+   * True when it had been resolved before, and nothing was done now.
+   *
+   * @generated from field: bool replayed = 1;
+   */
+  replayed: boolean;
+
+  /**
+   * What the event waits for now, as in ParkedEvent; empty when it was handled.
+   *
+   * @generated from field: string waits_for = 2;
+   */
+  waitsFor: string;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.RetryDeadLetterResponse.
+ * Use `create(RetryDeadLetterResponseSchema)` to create a new message.
+ */
+export const RetryDeadLetterResponseSchema: GenMessage<RetryDeadLetterResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_dead_letter, 5);
+
+/**
+ * DeadLetterRetryRefusal is attached to the error of a retry that gave the
+ * message up again.
+ *
+ * @generated from message bursar.mesh.v1.DeadLetterRetryRefusal
+ */
+export type DeadLetterRetryRefusal = Message<"bursar.mesh.v1.DeadLetterRetryRefusal"> & {
+  /**
+   * Why it was given up this time.
+   *
+   * @generated from field: bursar.mesh.v1.DeadLetterReason reason = 1;
+   */
+  reason: DeadLetterReason;
+
+  /**
+   * What exactly was wrong, for a person.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.DeadLetterRetryRefusal.
+ * Use `create(DeadLetterRetryRefusalSchema)` to create a new message.
+ */
+export const DeadLetterRetryRefusalSchema: GenMessage<DeadLetterRetryRefusal> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_dead_letter, 6);
+
+/**
  * ListParkedRequest asks for a page of parked events, oldest first.
  *
  * @generated from message bursar.mesh.v1.ListParkedRequest
@@ -224,7 +316,7 @@ export type ListParkedRequest = Message<"bursar.mesh.v1.ListParkedRequest"> & {
  * Use `create(ListParkedRequestSchema)` to create a new message.
  */
 export const ListParkedRequestSchema: GenMessage<ListParkedRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_mesh_v1_dead_letter, 4);
+  messageDesc(file_bursar_mesh_v1_dead_letter, 7);
 
 /**
  * ListParkedResponse is one page of parked events.
@@ -252,7 +344,7 @@ export type ListParkedResponse = Message<"bursar.mesh.v1.ListParkedResponse"> & 
  * Use `create(ListParkedResponseSchema)` to create a new message.
  */
 export const ListParkedResponseSchema: GenMessage<ListParkedResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_mesh_v1_dead_letter, 5);
+  messageDesc(file_bursar_mesh_v1_dead_letter, 8);
 
 /**
  * ParkedEvent is an event that waits in the database for another to arrive
@@ -309,7 +401,7 @@ export type ParkedEvent = Message<"bursar.mesh.v1.ParkedEvent"> & {
  * Use `create(ParkedEventSchema)` to create a new message.
  */
 export const ParkedEventSchema: GenMessage<ParkedEvent> = /*@__PURE__*/
-  messageDesc(file_bursar_mesh_v1_dead_letter, 6);
+  messageDesc(file_bursar_mesh_v1_dead_letter, 9);
 
 /**
  * DeadLetterReason says why a message could not be handled. The values are

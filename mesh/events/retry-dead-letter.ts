@@ -1,0 +1,102 @@
+// A dead letter once more: in one SQL transaction the consumer's own handler handles it as if it had
+// just arrived, what waits for it is released, and the letter is resolved. Given up again, it stays
+// as it was.
+
+import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import type { Pool, Tx } from "../database/pool.ts";
+import { inTransaction, isFault } from "../database/transaction.ts";
+import type { ConsumerDefinition, Verdict } from "./consumer-definition.ts";
+import { recordArrivals } from "./inbox.ts";
+import type { RawMessage } from "./raw-message.ts";
+import { release } from "./release.ts";
+import { createContentOf, createSettling, settle } from "./settle.ts";
+
+type Dead = Extract<Verdict, { kind: "dead" }>;
+
+export type Retried =
+  | Verdict
+  /** It was resolved before. */
+  | { readonly kind: "replayed" }
+  | { readonly kind: "absent" };
+
+/** Undoes the SQL transaction of a retry that leads nowhere. */
+class GivenUpAgain extends Error {
+  override name = "GivenUpAgain";
+  readonly verdict: Dead;
+
+  constructor(verdict: Dead) {
+    super(verdict.detail);
+    this.verdict = verdict;
+  }
+}
+
+export async function retryDeadLetter(
+  pool: Pool,
+  consumers: readonly ConsumerDefinition[],
+  deadLetterId: bigint,
+): Promise<Retried> {
+  try {
+    return await inTransaction(pool, (tx) => retry(tx, consumers, deadLetterId));
+  } catch (error) {
+    if (error instanceof GivenUpAgain) return error.verdict;
+    if (isFault(error)) throw error;
+    return { kind: "dead", reason: DeadLetterReason.BUG, detail: String(error) };
+  }
+}
+
+async function retry(
+  tx: Tx,
+  consumers: readonly ConsumerDefinition[],
+  deadLetterId: bigint,
+): Promise<Retried> {
+  const letter = await lockLetter(tx, deadLetterId);
+  if (letter === undefined) return { kind: "absent" };
+  if (letter.resolvedAt !== null) return { kind: "replayed" };
+  const definition = consumers.find(({ consumer }) => consumer === letter.consumer);
+  if (definition === undefined) {
+    const detail = `this service has no consumer ${letter.consumer} any more`;
+    throw new GivenUpAgain({ kind: "dead", reason: DeadLetterReason.UNKNOWN_EVENT, detail });
+  }
+  const verdict = await handleAgain(tx, definition, letter);
+  if (verdict.kind === "dead") throw new GivenUpAgain(verdict);
+  await tx`update dead_letter set resolved_at = now() where dead_letter_id = ${deadLetterId}`;
+  return verdict;
+}
+
+type Letter = RawMessage & {
+  readonly consumer: string;
+  readonly reason: DeadLetterReason;
+  readonly resolvedAt: Date | null;
+};
+
+async function lockLetter(tx: Tx, deadLetterId: bigint): Promise<Letter | undefined> {
+  const [row] = await tx<Omit<Letter, "deliveryCount">[]>`
+    select consumer, message_id as "messageId", subject, stream,
+      stream_sequence as "streamSequence", data, headers, reason, resolved_at as "resolvedAt"
+    from dead_letter
+    where dead_letter_id = ${deadLetterId}
+    for update
+  `;
+  return row && { ...row, deliveryCount: 1 };
+}
+
+async function handleAgain(
+  tx: Tx,
+  definition: ConsumerDefinition,
+  letter: Letter,
+): Promise<Verdict> {
+  const settling = createSettling(definition);
+  const contentOf = createContentOf(settling, definition);
+  const [arrival] = await recordArrivals(tx, definition.consumer, [letter], contentOf);
+  // The other reasons have an id of their own in the inbox: it was written with the letter.
+  if (letter.reason === DeadLetterReason.CONFLICT && arrival === "duplicate") {
+    return { kind: "handled" };
+  }
+  if (letter.reason === DeadLetterReason.CONFLICT && arrival === "conflict") {
+    const detail = "a message with this id and other content was settled before";
+    return { kind: "dead", reason: DeadLetterReason.CONFLICT, detail };
+  }
+  const { settled, arrived } = await settle(tx, settling, [letter]);
+  await release(tx, settling, arrived);
+  return settled[0]!.verdict;
+}
