@@ -30,7 +30,15 @@ const codes = {
 
 export function refusalError(detail: RefusalDetail): ConnectError {
   const code = codes[detail.refusal as keyof typeof codes] ?? Code.FailedPrecondition;
-  return refuse(code, messageOf(detail), { desc: RefusalDetailSchema, value: detail });
+  const advice = keepsItsKey(detail) ? "; this key stays refused, ask again under another" : "";
+  const message = `${messageOf(detail)}${advice}`;
+  return refuse(code, message, { desc: RefusalDetailSchema, value: detail });
+}
+
+/** A key that stands for something else, or names no ledger to stand in, is not used up. */
+function keepsItsKey({ refusal, idempotencyKey }: RefusalDetail): boolean {
+  const free: readonly number[] = [Refusal.IDEMPOTENCY_CONFLICT, Refusal.LEDGER_NOT_FOUND];
+  return idempotencyKey !== "" && !free.includes(refusal);
 }
 
 /** A read of something that is not there. */

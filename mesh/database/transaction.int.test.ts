@@ -169,7 +169,6 @@ test("a statement that takes too long is a fault that says so", async () => {
 test.each([
   ["a broken check", "insert into inbox (consumer, message_id, sha256) values ('c', 'm', 'x')"],
   ["a repeated key", "insert into inbox select 'c', 'm', sha256('') from generate_series(1, 2)"],
-  ["a missing column", "select nothing from inbox"],
   ["a raised exception", "do $$ begin raise exception 'no'; end $$"],
   ["a number out of range", "select 9223372036854775807 + 1"],
 ])("%s is a rejection, not a fault", async (_, statement) => {
@@ -177,6 +176,25 @@ test.each([
 
   expect(isRejection(error)).toBe(true);
   expect(isFault(error)).toBe(false);
+});
+
+test.each([
+  ["a missing table", "select from nothing"],
+  ["a missing column", "select nothing from inbox"],
+  ["a missing function", "select nothing()"],
+])("%s is a fault: the schema is another release's", async (_, statement) => {
+  const error = await database.pool.unsafe(statement).catch((error) => error);
+
+  expect(isFault(error)).toBe(true);
+});
+
+test("what failed before a rollback to its savepoint does not stop the commit", async () => {
+  const failed = inTransaction(database.pool, async (tx) => {
+    const part = inSavepoint(tx, () => tx`select 1 / 0`);
+    await expect(part).rejects.toThrow("division by zero");
+    return tx<{ one: number }[]>`select 1 as one`;
+  });
+  expect([...(await failed)]).toEqual([{ one: 1 }]);
 });
 
 test("a bug is neither", () => {
