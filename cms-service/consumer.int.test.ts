@@ -271,7 +271,11 @@ async function everything() {
 
 /** The same fact under another id, so that neither the broker nor the inbox knows it. */
 function copy(event: EncodedEvent): EncodedEvent {
-  return { ...event, messageId: `${event.messageId}/again` };
+  const messageId = `${event.messageId}/again`;
+  const headers = event.headers.map(([name, value]) => {
+    return [name, name === "ce-id" ? messageId : value] as const;
+  });
+  return { ...event, messageId, headers };
 }
 
 function shuffled<T>(items: readonly T[]): T[] {

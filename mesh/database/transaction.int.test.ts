@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestDatabase, type TestDatabase } from "../testing/database.ts";
 import { isTimeout } from "./fault.ts";
 import { openPool } from "./pool.ts";
+import { inSavepoint } from "./savepoint.ts";
 import type { Sql } from "./sql.ts";
 import { inTransaction, isFault, isRejection } from "./transaction.ts";
 

@@ -44,14 +44,16 @@ export function startConsumer<const S extends readonly DescMessage[]>(
     log,
     metrics,
   });
+  const measure = consumerMetrics(metrics, consumer);
   const running: Running<S[number]> = {
     pool,
     settling,
     contentOf: createContentOf(settling, options),
     log,
-    measure: consumerMetrics(metrics, consumer),
+    measure,
     closing: closing.signal,
     done(batch) {
+      measure.paused(false);
       subscription.acknowledge(batch);
       try {
         afterCommit?.();

@@ -39,7 +39,7 @@ export function consumerMetrics(metrics: Metrics, consumer: string) {
   });
   const paused = metrics.gauge({
     name: "bursar_consumer_paused",
-    help: "1 while the consumer waits for a fault to pass",
+    help: "1 from the first pause until something is settled again",
     labels: ["consumer"],
   });
   paused.set({ consumer }, 0);

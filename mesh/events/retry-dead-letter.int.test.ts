@@ -18,7 +18,9 @@ import type { ConsumerDefinition } from "./consumer-definition.ts";
 import { consumerService } from "./consumer-service.ts";
 
 type World = Awaited<ReturnType<typeof openConsumerWorld>>;
-type Handle = ConsumerDefinition<readonly Payments[]>["handle"];
+type Definition = Required<ConsumerDefinition<readonly Payments[]>>;
+type Handle = Definition["handle"];
+type ContentOf = Definition["contentOf"];
 
 test("a retried letter is handled with what waits for it, and resolved once", async () => {
   await using world = await openConsumerWorld();
@@ -81,6 +83,30 @@ test("a retried letter that must wait is parked, and given up later comes into s
   expect((await rpc.listDeadLetters({})).deadLetters).toMatchObject([{ deadLetterId }]);
 });
 
+test("a repetition of what was mended and handled is a repetition", async () => {
+  await using world = await openConsumerWorld();
+  let broken = true;
+  const handle: Handle = async (tx, batch) => {
+    assert(!broken, "this cannot be");
+    return refundsWait(tx, batch);
+  };
+  const contentOf: ContentOf = ({ message }) => {
+    assert(!broken, "this cannot be");
+    return Buffer.from(message.paymentId);
+  };
+  await using _consumer = world.start({ handle, contentOf });
+  await world.publishRaw(encodedPayment("pi_1"));
+  const deadLetterId = await onlyLetter(world);
+  const rpc = client(world, handle, contentOf);
+  broken = false;
+  await rpc.retryDeadLetter({ deadLetterId });
+
+  await world.publishRaw(encodedPayment("pi_1"), encodedPayment("pi_2"));
+
+  await world.expectEffects(["payment/pi_1", "payment/pi_2"]);
+  expect((await rpc.listDeadLetters({})).deadLetters).toEqual([]);
+});
+
 test("a conflict stays one, however often it is retried", async () => {
   await using world = await openConsumerWorld();
   await using _consumer = world.start();
@@ -103,8 +129,8 @@ test("a letter that does not exist is not found", async () => {
   await expect(retried).rejects.toMatchObject({ code: Code.NotFound });
 });
 
-function client({ database }: World, handle: Handle) {
-  const definition = { consumer, stream: "PAYMENTS", events, handle } as const;
+function client({ database }: World, handle: Handle, contentOf: ContentOf = ({ data }) => data) {
+  const definition = { consumer, stream: "PAYMENTS", events, handle, contentOf } as const;
   return createClient(
     ConsumerService,
     createRouterTransport((router) => {

@@ -6,7 +6,7 @@ import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Pool, Tx } from "../database/pool.ts";
 import { inTransaction, isFault } from "../database/transaction.ts";
 import type { ConsumerDefinition, Verdict } from "./consumer-definition.ts";
-import { recordArrivals } from "./inbox.ts";
+import { recordArrivals, recordContent } from "./inbox.ts";
 import type { RawMessage } from "./raw-message.ts";
 import { release } from "./release.ts";
 import { createContentOf, createSettling, settle } from "./settle.ts";
@@ -98,5 +98,6 @@ async function handleAgain(
   }
   const { settled, arrived } = await settle(tx, settling, [letter]);
   await release(tx, settling, arrived);
+  await recordContent(tx, definition.consumer, letter, contentOf);
   return settled[0]!.verdict;
 }

@@ -61,13 +61,13 @@ export async function settleBatch<D extends DescMessage>(
   }
 }
 
+/** It counts as paused until something is settled: an attempt in between is no sign of health. */
 export async function pause<D extends DescMessage>(
   { measure, closing }: Running<D>,
   forMs: number,
 ): Promise<void> {
   measure.paused(true);
   await sleep(forMs, undefined, { signal: closing }).catch(() => {});
-  measure.paused(false);
 }
 
 export function pauseMs(failures: number, mostMs = 5_000): number {

@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { ConfigError, type Env, readDatabaseConfig, readEnv, readMeshConfig } from "./config.ts";
+import {
+  ConfigError,
+  type Env,
+  readBrokerConfig,
+  readDatabaseConfig,
+  readEnv,
+  readMeshConfig,
+} from "./config.ts";
 
 const file = import.meta.filename;
 const tls = { TLS_CA_FILE: file, TLS_CERT_FILE: file, TLS_KEY_FILE: file, ACCESS_FILE: file };
@@ -36,6 +43,13 @@ test("what is not set has a default where one is safe", () => {
     logLevel: "info",
     drainTimeoutMs: 10_000,
   });
+});
+
+test("a stream may hold 1 GiB, or what the operator says", () => {
+  const bytesMax = (env: Env) => readEnv({ NATS_URL: "nats://b", ...env }, readBrokerConfig);
+  expect(bytesMax({}).streamBytesMax).toBe(1024 ** 3);
+  expect(bytesMax({ STREAM_BYTES_MAX: "107374182400" }).streamBytesMax).toBe(100 * 1024 ** 3);
+  expect(() => bytesMax({ STREAM_BYTES_MAX: "1" })).toThrow(/STREAM_BYTES_MAX/);
 });
 
 test("flags are true or false and nothing else", () => {
