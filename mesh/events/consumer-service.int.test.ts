@@ -45,6 +45,20 @@ test("dead letters come newest first, page by page, while new ones are added", a
   expect(second.nextPageToken).toBe("");
 });
 
+test("a page holds no more bytes than a client takes, and no letter is left out", async () => {
+  const reason = DeadLetterReason.CONFLICT;
+  await bury(100, 109, reason, new Uint8Array(900_000));
+  const seen: string[] = [];
+  let pageToken = "";
+  do {
+    const page = await client().listDeadLetters({ reason, pageToken });
+    expect(page.deadLetters.length).toBeLessThanOrEqual(3);
+    seen.push(...page.deadLetters.map(({ messageId }) => messageId));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  expect(seen).toEqual(Array.from({ length: 10 }, (_, n) => `m-${109 - n}`));
+});
+
 test("a dead letter keeps its exact bytes and headers", async () => {
   const { deadLetters } = await client().listDeadLetters({ reason: DeadLetterReason.BUG });
   expect(deadLetters[0]).toMatchObject({
@@ -82,7 +96,7 @@ test.each(["x", "dead0.x", "parked.1.2", "dead2.5"])("page token %j is refused",
   });
 });
 
-function bury(from: number, to: number, reason: DeadLetterReason) {
+function bury(from: number, to: number, reason: DeadLetterReason, data?: Uint8Array) {
   const deaths = Array.from({ length: to - from + 1 }, (_, offset) => {
     const n = from + offset;
     const messageId = `m-${n}`;
@@ -93,7 +107,7 @@ function bury(from: number, to: number, reason: DeadLetterReason) {
         stream: "PAYMENTS",
         streamSequence: BigInt(n),
         deliveryCount: 1,
-        data: Uint8Array.of(0, 0xff, n),
+        data: data ?? Uint8Array.of(0, 0xff, n),
         headers: [
           ["ce-id", messageId],
           ["ce-id", "again"],

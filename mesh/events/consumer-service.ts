@@ -17,6 +17,8 @@ import { retryDeadLetter } from "./retry-dead-letter.ts";
 
 const pageSizeDefault = 50;
 const pageSizeMax = 500;
+/** Below what clients take in one reply (4 MiB), with room for one more large message. */
+const pageBytesMax = 2 * 1024 ** 2;
 
 /** The consumers are the service's own; who retries has them handle the message. */
 export function consumerService(
@@ -29,9 +31,13 @@ export function consumerService(
       const before = readToken(pageToken, list);
       const limit = pageSizeOf(pageSize) + 1;
       const rows = await readDeadLetters(pool, { before, reason, includeResolved, limit });
+      // A page that is full of bytes ends before it is full of rows.
+      const size = rows.length < (rows[0]?.found ?? 0) ? rows.length : limit - 1;
+      const more = (rows[0]?.found ?? 0) > size;
+      const last = rows[size - 1];
       return {
-        deadLetters: rows.slice(0, limit - 1).map(letterOf),
-        nextPageToken: nextToken(rows, limit - 1, list, (row) => row.deadLetterId),
+        deadLetters: rows.slice(0, size).map(letterOf),
+        nextPageToken: more && last ? `${list}.${last.deadLetterId}` : "",
       };
     },
 
@@ -87,9 +93,11 @@ type DeadLetterRow = {
   readonly headers: Headers;
   readonly deadAt: Date;
   readonly resolvedAt: Date | null;
+  /** Rows there are, up to the limit, before the page's bytes were counted. */
+  readonly found: number;
 };
 
-function letterOf({ headers, deadAt, resolvedAt, ...letter }: DeadLetterRow) {
+function letterOf({ headers, deadAt, resolvedAt, found: _, ...letter }: DeadLetterRow) {
   return {
     ...letter,
     headers: headers.map(([name, value]) => ({ name, value })),
@@ -104,15 +112,25 @@ async function readDeadLetters(
 ): Promise<DeadLetterRow[]> {
   const before = page.before ?? null;
   return pool<DeadLetterRow[]>`
+    with wanted as (
+      select dead_letter_id, octet_length(data) as bytes
+      from dead_letter
+      where (${before}::bigint is null or dead_letter_id < ${before}::bigint)
+        and (${page.reason}::int = 0 or reason = ${page.reason}::int)
+        and (${page.includeResolved}::boolean or resolved_at is null)
+      order by dead_letter_id desc
+      limit ${page.limit}
+    ), counted as (
+      select dead_letter_id, count(*) over () as found,
+        sum(bytes) over (order by dead_letter_id desc) - bytes as bytes_before
+      from wanted
+    )
     select dead_letter_id as "deadLetterId", consumer, message_id as "messageId", subject, stream,
       stream_sequence as "streamSequence", reason, detail, data, headers, dead_at as "deadAt",
-      resolved_at as "resolvedAt"
-    from dead_letter
-    where (${before}::bigint is null or dead_letter_id < ${before}::bigint)
-      and (${page.reason}::int = 0 or reason = ${page.reason}::int)
-      and (${page.includeResolved}::boolean or resolved_at is null)
+      resolved_at as "resolvedAt", found::int as found
+    from counted join dead_letter using (dead_letter_id)
+    where bytes_before < ${pageBytesMax}
     order by dead_letter_id desc
-    limit ${page.limit}
   `;
 }
 

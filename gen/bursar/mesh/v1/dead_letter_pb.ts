@@ -65,7 +65,7 @@ export type DeadLetter = Message<"bursar.mesh.v1.DeadLetter"> & {
   consumer: string;
 
   /**
-   * Id of the message (`Nats-Msg-Id`, or the stream sequence where it has none).
+   * Id of the event (`ce-id`; `Nats-Msg-Id` or the stream sequence where it has none).
    *
    * @generated from field: string message_id = 3;
    */
