@@ -14,10 +14,10 @@ import {
 import { connect } from "@nats-io/transport-node";
 import { freePort, startChild, waitUntilReady } from "#dev/child.ts";
 import { environmentOfHouse } from "#dev/environment.ts";
-import { eventually } from "#dev/eventually.ts";
 import type { House } from "#dev/house.ts";
 import { isReady } from "#dev/ready.ts";
 import { brokerAddress } from "#mesh/events/broker.ts";
+import { untilCaughtUp } from "./caught-up.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
 
 const runFile = promisify(execFile);
@@ -98,24 +98,6 @@ async function startDoorAlone(house: House) {
     url: `https://localhost:${doorPort}/v1/in/${endpointId}`,
     [Symbol.asyncDispose]: () => child.stop(),
   };
-}
-
-/** Until every consumer has settled what is on its stream. */
-async function untilCaughtUp(house: House): Promise<void> {
-  await using connection = disposable(await connect(brokerAddress(house.natsUrl)));
-  const manager = await jetstreamManager(connection.it);
-  const behind = async () => {
-    const lags = await Promise.all(
-      [
-        ["WEBHOOKS", "gateway-WEBHOOKS"],
-        ["PAYMENTS", "ledger-service-PAYMENTS"],
-        ["LEDGER", "cms-service-LEDGER"],
-      ].map(([stream = "", consumer = ""]) => manager.consumers.info(stream, consumer)),
-    );
-    const left = lags.reduce((sum, lag) => sum + lag.num_pending + lag.num_ack_pending, 0);
-    return left === 0 ? true : undefined;
-  };
-  if (!(await eventually(behind, 180_000))) throw new Error("the path did not catch up in time");
 }
 
 /** Acknowledged publishes a second, 256 in flight, of a message as large as a webhook's. */

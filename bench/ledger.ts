@@ -17,6 +17,7 @@ import { encodeEvent } from "#mesh/events/event.ts";
 import { publish } from "#mesh/events/publish.ts";
 import { createLog } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
+import { untilCaughtUp } from "./caught-up.ts";
 
 const eventCount = 20_000;
 const rpcSeconds = 5;
@@ -32,6 +33,7 @@ export type LedgerResult = {
 
 export async function benchLedger(house: House, clients: Clients): Promise<LedgerResult> {
   const fromEvents = await drain(house, clients);
+  await untilCaughtUp(house);
   const raw = await insertRaw(house);
   await openAccounts(clients);
   const throughRpc = await post(128, 1, async (requests) => {

@@ -7,6 +7,7 @@ import { openClients } from "#dev/clients.ts";
 import { openHouse } from "#dev/house.ts";
 import { bold, dim, table } from "#dev/terminal.ts";
 import { benchAccess } from "./access.ts";
+import { untilCaughtUp } from "./caught-up.ts";
 import { benchBroker, benchDoor } from "./door.ts";
 import { benchLedger } from "./ledger.ts";
 
@@ -27,6 +28,7 @@ const atStart = footprint();
 const door = await benchDoor(house);
 const broker = await benchBroker(house);
 const ledger = await benchLedger(house, clients);
+await untilCaughtUp(house);
 const access = await benchAccess(house, clients);
 const afterLoad = footprint();
 
