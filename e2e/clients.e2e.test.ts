@@ -2,10 +2,8 @@
 // through grpc-js from the .proto files, and buf curl through server reflection.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import {
   type ChannelCredentials,
@@ -19,8 +17,9 @@ import {
 import { load } from "@grpc/proto-loader";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type House, openHouse } from "#dev/house.ts";
+import { makeFolder } from "./folder.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "bursar-clients-"));
+const folder = makeFolder("clients");
 let house: House;
 
 beforeAll(async () => {

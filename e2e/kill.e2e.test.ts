@@ -2,9 +2,7 @@
 // sends duplicated and reordered webhooks; then holds every acknowledged webhook
 // against the ledger and access. KILL_SECONDS sets how long it goes on.
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { openClients } from "#dev/clients.ts";
@@ -16,6 +14,7 @@ import { openShop, placeOrder } from "#dev/shop.ts";
 import type { StripeEvent } from "#dev/stripe-events.ts";
 import { actualLines, auditBooks, expectedLines } from "./audit.ts";
 import { type Chance, createChance, seedFrom } from "./chance.ts";
+import { makeFolder } from "./folder.ts";
 import { createLife, type Life, priceMinor } from "./lives.ts";
 
 const killSeconds = Number(process.env["KILL_SECONDS"]) || 25;
@@ -35,7 +34,7 @@ test("kill -9 of any process under load loses nothing and doubles nothing", {
   const seed = seedFrom("KILL_SEED");
   console.log(`KILL_SEED=${seed} KILL_SECONDS=${killSeconds}`);
   const chance = createChance(seed);
-  const folder = mkdtempSync(join(tmpdir(), "bursar-kill-"));
+  const folder = makeFolder("kill");
   {
     await using house = await openHouse({ folder, logLevel: "warn" });
     await using clients = openClients(house);
