@@ -123,6 +123,34 @@ test("a conflict stays one, however often it is retried", async () => {
   expect(await world.effects()).toEqual(["payment/pi_1"]);
 });
 
+test("a conflict with what was given up stands for it, once", async () => {
+  await using world = await openConsumerWorld();
+  const handle: Handle = async (tx, batch) => {
+    const isBroken = batch.some(({ message }) => {
+      return "amount" in message && message.amount?.amountMinor === 13n;
+    });
+    assert(!isBroken, "this cannot be");
+    return refundsWait(tx, batch);
+  };
+  await using _consumer = world.start({ handle });
+  const amount = { amountMinor: 13n, currencyCode: "USD" };
+  await world.publishRaw(encodedPayment("pi_1", { amount }));
+  const first = await onlyLetter(world);
+  await world.publishRaw(encodedPayment("pi_1"));
+  await vi.waitFor(async () => expect(await world.deadLetters()).toHaveLength(2));
+  const mended = (await world.deadLetters())[1]?.["dead_letter_id"];
+  const rpc = client(world, handle);
+
+  const answers = await Promise.all(
+    [1, 2].map(() => rpc.retryDeadLetter({ deadLetterId: mended })),
+  );
+
+  expect(answers.map(({ replayed }) => replayed).toSorted()).toEqual([false, true]);
+  expect(await rpc.retryDeadLetter({ deadLetterId: first })).toMatchObject({ replayed: true });
+  expect(await world.effects()).toEqual(["payment/pi_1"]);
+  expect((await rpc.listDeadLetters({})).deadLetters).toEqual([]);
+});
+
 test("a letter that does not exist is not found", async () => {
   await using world = await openConsumerWorld();
   const retried = client(world, refundsWait).retryDeadLetter({ deadLetterId: 7n });

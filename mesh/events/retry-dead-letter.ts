@@ -80,6 +80,20 @@ async function lockLetter(tx: Tx, deadLetterId: bigint): Promise<Letter | undefi
   return row && { ...row, deliveryCount: 1 };
 }
 
+/**
+ * Where what came first under the id was given up and had no effect, this message may stand for it:
+ * its sender mended it. The first is resolved with it, so that the two never both count. False when
+ * the first had an effect.
+ */
+async function replaceDead(tx: Tx, { consumer, messageId }: Letter): Promise<boolean> {
+  const replaced = await tx`
+    update dead_letter set resolved_at = now()
+    where consumer = ${consumer} and message_id = ${messageId}
+      and reason <> ${DeadLetterReason.CONFLICT} and resolved_at is null
+  `;
+  return replaced.count > 0;
+}
+
 async function handleAgain(
   tx: Tx,
   definition: ConsumerDefinition,
@@ -92,7 +106,8 @@ async function handleAgain(
   if (letter.reason === DeadLetterReason.CONFLICT && arrival === "duplicate") {
     return { kind: "handled" };
   }
-  if (letter.reason === DeadLetterReason.CONFLICT && arrival === "conflict") {
+  const conflicts = letter.reason === DeadLetterReason.CONFLICT && arrival === "conflict";
+  if (conflicts && !(await replaceDead(tx, letter))) {
     const detail = "a message with this id and other content was settled before";
     return { kind: "dead", reason: DeadLetterReason.CONFLICT, detail };
   }
