@@ -20,11 +20,7 @@ export async function readOutlineById(
   courseId: string,
 ): Promise<PublishedOutline | undefined> {
   const [row] = await pool<PublishedOutline[]>`
-    select r.course_id as "courseId", r.revision, r.title, r.slug,
-           r.publish_time as "publishTime", r.outline
-    from course c
-    join course_revision r on r.course_id = c.course_id and r.revision = c.published_revision
-    where c.course_id = ${courseId}
+    ${outlines(pool)} where c.course_id = ${courseId}
   `;
   return row;
 }
@@ -33,14 +29,17 @@ export async function readOutlineBySlug(
   pool: Pool,
   slug: string,
 ): Promise<PublishedOutline | undefined> {
-  const [row] = await pool<PublishedOutline[]>`
+  const [row] = await pool<PublishedOutline[]>`${outlines(pool)} where c.slug = ${slug}`;
+  return row;
+}
+
+function outlines(pool: Pool) {
+  return pool`
     select r.course_id as "courseId", r.revision, r.title, r.slug,
            r.publish_time as "publishTime", r.outline
     from course c
     join course_revision r on r.course_id = c.course_id and r.revision = c.published_revision
-    where c.slug = ${slug}
   `;
-  return row;
 }
 
 /** By slug; one more than fit on the page. */

@@ -59,8 +59,9 @@ type OfferColumns = Omit<OfferRow, "prices"> & {
   readonly amounts: readonly bigint[];
 };
 
-export async function readOffer(sql: Pool | Tx, offerId: string): Promise<OfferRow | undefined> {
-  const [row] = await sql<OfferColumns[]>`
+/** Offers with their courses and prices; where to look follows. */
+function offers(sql: Pool | Tx) {
+  return sql`
     select o.offer_id as "offerId", o.title, o.archived, o.create_time as "createTime",
            c.course_ids as "courseIds", p.currencies, p.amounts
     from offer o
@@ -73,6 +74,12 @@ export async function readOffer(sql: Pool | Tx, offerId: string): Promise<OfferR
              array_agg(amount_minor order by currency_code) as amounts
       from price where offer_id = o.offer_id
     ) p
+  `;
+}
+
+export async function readOffer(sql: Pool | Tx, offerId: string): Promise<OfferRow | undefined> {
+  const [row] = await sql<OfferColumns[]>`
+    ${offers(sql)}
     where o.offer_id = ${offerId}
   `;
   return row && withPrices(row);
@@ -85,18 +92,7 @@ export async function readOffers(
   { size, after }: Page,
 ): Promise<OfferRow[]> {
   const rows = await pool<OfferColumns[]>`
-    select o.offer_id as "offerId", o.title, o.archived, o.create_time as "createTime",
-           c.course_ids as "courseIds", p.currencies, p.amounts
-    from offer o
-    cross join lateral (
-      select array_agg(course_id order by position) as course_ids
-      from offer_course where offer_id = o.offer_id
-    ) c
-    cross join lateral (
-      select array_agg(currency_code order by currency_code) as currencies,
-             array_agg(amount_minor order by currency_code) as amounts
-      from price where offer_id = o.offer_id
-    ) p
+    ${offers(pool)}
     where (${after ?? null}::text is null or o.offer_id < ${after ?? null})
       and (${courseId} = '' or exists (
         select from offer_course s where s.offer_id = o.offer_id and s.course_id = ${courseId}))
