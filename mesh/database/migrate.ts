@@ -86,24 +86,18 @@ async function apply(tx: Tx, { name, sql, checksum }: Migration): Promise<boolea
   return true;
 }
 
+/** `if not exists` looks before it creates, and of two at once one would fail: they take turns. */
 async function createMigrationTable(pool: Pool): Promise<void> {
-  const attemptsMax = 5;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await pool`
-        create table if not exists migration (
-          name text primary key,
-          checksum text not null,
-          applied_at timestamptz not null default now()
-        )
-      `;
-      return;
-    } catch (error) {
-      // `if not exists` looks before it creates: two at once both find nothing, and one fails.
-      const state = (error as { code?: string }).code ?? "";
-      if (!["23505", "42P07"].includes(state) || attempt === attemptsMax) throw error;
-    }
-  }
+  await pool.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(hashtext('bursar.migration'))`;
+    await tx`
+      create table if not exists migration (
+        name text primary key,
+        checksum text not null,
+        applied_at timestamptz not null default now()
+      )
+    `;
+  });
 }
 
 /** A newer release has been here: it is built so that this one runs on its schema too. */
