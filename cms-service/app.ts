@@ -8,12 +8,14 @@ import { EnrollmentService } from "#gen/bursar/cms/v1/enrollment_service_pb.ts";
 import { OfferService } from "#gen/bursar/cms/v1/offer_service_pb.ts";
 import { OrderService } from "#gen/bursar/cms/v1/order_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { migrate } from "#mesh/database/migrate.ts";
 import { openPool } from "#mesh/database/pool.ts";
 import { watchDatabase } from "#mesh/database/watch.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { startConsumer } from "#mesh/events/consume.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
+import { deadLetterService } from "#mesh/events/dead-letter-service.ts";
 import { startOutboxRelay } from "#mesh/events/outbox-relay.ts";
 import type { Log } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
@@ -68,6 +70,7 @@ export function cmsRoutes(options: OrderServiceOptions): (router: ConnectRouter)
     router.service(OfferService, offerService(pool));
     router.service(OrderService, orderService(options));
     router.service(EnrollmentService, enrollmentService(pool));
-    router.service(ConsumerService, consumerService(pool, [ledgerConsumer]));
+    router.service(ConsumerService, consumerService(pool));
+    router.service(DeadLetterService, deadLetterService(pool, [ledgerConsumer]));
   };
 }

@@ -138,7 +138,7 @@ test("whatever the order, the batches and the replicas, the state is what totals
     from enrollment where learner_id = any(${learnerIds}) and state <> 'none' order by 1, 2
   `;
   expect([...enrollments]).toEqual(expected.enrollments);
-  expect((await cms.consumers.listDeadLetters({})).deadLetters).toEqual([]);
+  expect((await cms.deadLetters.listDeadLetters({})).deadLetters).toEqual([]);
   const told = await lastTold(learnerIds);
   const states = new Map(expected.enrollments.map((it) => [keyOf(it), it.state]));
   for (const key of new Set([...told.keys(), ...states.keys()])) {

@@ -8,6 +8,7 @@ import { OfferService } from "#gen/bursar/cms/v1/offer_service_pb.ts";
 import { OrderService } from "#gen/bursar/cms/v1/order_service_pb.ts";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { DeliveryService } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { openClient } from "#mesh/rpc/client.ts";
 import type { House } from "./house.ts";
@@ -29,8 +30,11 @@ export function openClients(house: House) {
     enrollments: open(EnrollmentService, cms),
     deliveries: open(DeliveryService, gatewayAdmin),
     gatewayConsumer: open(ConsumerService, gatewayAdmin),
+    gatewayDeadLetters: open(DeadLetterService, gatewayAdmin),
     ledgerConsumer: open(ConsumerService, ledger),
+    ledgerDeadLetters: open(DeadLetterService, ledger),
     cmsConsumer: open(ConsumerService, cms),
+    cmsDeadLetters: open(DeadLetterService, cms),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -114,7 +114,9 @@ async function tellMalformed(clients: Clients, stripe: PostStripe, orderId: stri
   story.holds("it is acknowledged: it was verified and stored", answer.status === 200);
   const reason = DeadLetterReason.AMOUNT_NOT_EXACT;
   const letter = await eventually(async () => {
-    const { deadLetters } = await clients.gatewayConsumer.listDeadLetters({ reason });
+    const { deadLetters } = await clients.gatewayDeadLetters.listDeadLetters({
+      filter: { reason },
+    });
     return deadLetters[0];
   });
   if (letter) story.tell(`dead letter: ${letter.detail}`);

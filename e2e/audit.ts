@@ -56,11 +56,11 @@ export async function auditBooks(house: House, clients: Clients): Promise<void> 
   expect(totals.length).toBeGreaterThan(0);
   for (const { debitsMinor, creditsMinor } of totals) expect(debitsMinor).toBe(creditsMinor);
 
-  for (const consumer of ["gatewayConsumer", "ledgerConsumer", "cmsConsumer"] as const) {
-    const { deadLetters } = await clients[consumer].listDeadLetters({});
-    expect(deadLetters.map(({ detail }) => `${consumer}: ${detail}`)).toEqual([]);
-    const { parked } = await clients[consumer].listParked({});
-    expect(parked.map(({ waitsFor }) => `${consumer}: ${waitsFor}`)).toEqual([]);
+  for (const service of ["gateway", "ledger", "cms"] as const) {
+    const { deadLetters } = await clients[`${service}DeadLetters`].listDeadLetters({});
+    expect(deadLetters.map(({ detail }) => `${service}: ${detail}`)).toEqual([]);
+    const { parked } = await clients[`${service}Consumer`].listParked({});
+    expect(parked.map(({ waitsFor }) => `${service}: ${waitsFor}`)).toEqual([]);
   }
 
   const role = "ledger_runtime";

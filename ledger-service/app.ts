@@ -4,6 +4,7 @@
 
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { migrate } from "#mesh/database/migrate.ts";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
 import { watchDatabase } from "#mesh/database/watch.ts";
@@ -11,6 +12,7 @@ import { openBroker } from "#mesh/events/broker.ts";
 import { startConsumer } from "#mesh/events/consume.ts";
 import type { ConsumerDefinition } from "#mesh/events/consumer-definition.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
+import { deadLetterService } from "#mesh/events/dead-letter-service.ts";
 import type { Log } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { startServer } from "#mesh/rpc/server.ts";
@@ -72,7 +74,8 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
       metrics,
       routes: (router) => {
         router.service(LedgerService, ledgerService(pool, poster));
-        router.service(ConsumerService, consumerService(pool, [paymentsConsumer]));
+        router.service(ConsumerService, consumerService(pool));
+        router.service(DeadLetterService, deadLetterService(pool, [paymentsConsumer]));
       },
       // Without the broker it still posts and answers; what it commits waits in the journal.
       readiness: () => watched.problems(),

@@ -5,7 +5,7 @@ import { request as httpsRequest } from "node:https";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { DeliveryOutcome, DeliveryService } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { issueServerCertificate } from "#mesh/identity/authority.ts";
 import { openClient } from "#mesh/rpc/client.ts";
@@ -51,7 +51,7 @@ test("a webhook that was acknowledged is shown to operators, a bad one among the
       ["evt_bad", DeliveryOutcome.DEAD],
       ["evt_good", DeliveryOutcome.PUBLISHED],
     ]);
-  await using consumers = openClient(ConsumerService, {
+  await using consumers = openClient(DeadLetterService, {
     url: `https://127.0.0.1:${gateway.port}`,
     tls,
   });

@@ -3,11 +3,13 @@
 // waits for nobody: it opens while the database and even the broker are away.
 
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { DeliveryService } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { openPool } from "#mesh/database/pool.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
+import { deadLetterService } from "#mesh/events/dead-letter-service.ts";
 import { warmUp } from "#mesh/policy/validation.ts";
 import type { Env } from "#mesh/process/config.ts";
 import type { Log } from "#mesh/process/log.ts";
@@ -56,7 +58,8 @@ export async function startGateway(config: Config, env: Env, log: Log): Promise<
       metrics,
       routes: (router) => {
         router.service(DeliveryService, deliveryService(pool, broker));
-        router.service(ConsumerService, consumerService(pool, [deskConsumer(desk)]));
+        router.service(ConsumerService, consumerService(pool));
+        router.service(DeadLetterService, deadLetterService(pool, [deskConsumer(desk)]));
       },
       readiness: () => (broker.connected ? [] : ["the broker is not connected"]),
     }),

@@ -218,7 +218,7 @@ test("facts of the ledger that are not about an order change nothing", async () 
     posted({ orderId: "", paymentId: "pi/none", ledgerSequence: next() }),
   );
   expect(await footprint()).toEqual(before);
-  const { deadLetters } = await cms.consumers.listDeadLetters({});
+  const { deadLetters } = await cms.deadLetters.listDeadLetters({});
   expect(deadLetters).toEqual([]);
 });
 
@@ -229,7 +229,7 @@ test("an order id that no system gives away is given up, its neighbours are not"
     posted({ orderId, paymentId: `pi/${orderId}`, ledgerSequence: next() }),
   );
   expect(await access(learnerId, courseId)).toMatchObject({ allowed: true });
-  const { deadLetters } = await cms.consumers.listDeadLetters({});
+  const { deadLetters } = await cms.deadLetters.listDeadLetters({});
   expect(deadLetters.filter(({ detail }) => detail.includes("order_id"))).toHaveLength(1);
 });
 

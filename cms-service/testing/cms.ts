@@ -14,6 +14,7 @@ import { OfferService } from "#gen/bursar/cms/v1/offer_service_pb.ts";
 import { OrderService } from "#gen/bursar/cms/v1/order_service_pb.ts";
 import { Refusal, RefusalDetailSchema } from "#gen/bursar/cms/v1/refusal_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { openPool } from "#mesh/database/pool.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { startTestServer, type TestServer } from "#mesh/testing/rpc.ts";
@@ -29,6 +30,7 @@ export type TestCms = AsyncDisposable & {
   readonly orders: Client<typeof OrderService>;
   readonly enrollments: Client<typeof EnrollmentService>;
   readonly consumers: Client<typeof ConsumerService>;
+  readonly deadLetters: Client<typeof DeadLetterService>;
   /** Options of a call that carries the learner's token. */
   as(learnerId: string): Promise<{ readonly headers: Record<string, string> }>;
   /** One statement as the owner of the schema, who may do most. */
@@ -62,6 +64,7 @@ export async function openTestCms(
     orders: await server.client(OrderService),
     enrollments: await server.client(EnrollmentService),
     consumers: await server.client(ConsumerService),
+    deadLetters: await server.client(DeadLetterService),
   };
   const opened = stack.move();
   return {

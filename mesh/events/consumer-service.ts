@@ -1,69 +1,13 @@
-// ConsumerService: shows operators what a service's consumers could not finish, and has it tried
-// again. A page token is the last id that was seen, so pages stay true while rows come and go.
+// ConsumerService: shows operators what a service's consumers hold back.
 
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { Code, type ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
-import {
-  type DeadLetterReason,
-  DeadLetterRetryRefusalSchema,
-} from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
-import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import type { Pool } from "../database/pool.ts";
-import { refuse, refuseRequest } from "../rpc/errors.ts";
-import type { ConsumerDefinition } from "./consumer-definition.ts";
-import type { Headers } from "./raw-message.ts";
-import { retryDeadLetter } from "./retry-dead-letter.ts";
+import { nextToken, pageSizeOf, readToken } from "./pages.ts";
 
-const pageSizeDefault = 50;
-const pageSizeMax = 500;
-/** Below what clients take in one reply (4 MiB), with room for one more large message. */
-const pageBytesMax = 2 * 1024 ** 2;
-
-/** The consumers are the service's own; who retries has them handle the message. */
-export function consumerService(
-  pool: Pool,
-  consumers: readonly ConsumerDefinition[],
-): ServiceImpl<typeof ConsumerService> {
+export function consumerService(pool: Pool): ServiceImpl<typeof ConsumerService> {
   return {
-    async listDeadLetters({ pageSize, pageToken, reason, includeResolved }) {
-      const list = `dead${reason}${includeResolved ? "r" : ""}`;
-      const before = readToken(pageToken, list);
-      const limit = pageSizeOf(pageSize) + 1;
-      const rows = await readDeadLetters(pool, { before, reason, includeResolved, limit });
-      // A page that is full of bytes ends before it is full of rows.
-      const size = rows.length < (rows[0]?.found ?? 0) ? rows.length : limit - 1;
-      const more = (rows[0]?.found ?? 0) > size;
-      const last = rows[size - 1];
-      return {
-        deadLetters: rows.slice(0, size).map(letterOf),
-        nextPageToken: more && last ? `${list}.${last.deadLetterId}` : "",
-      };
-    },
-
-    async retryDeadLetter({ deadLetterId }) {
-      const retried = await retryDeadLetter(pool, consumers, deadLetterId);
-      switch (retried.kind) {
-        case "absent":
-          throw refuse(Code.NotFound, `there is no dead letter ${deadLetterId}`);
-        case "dead": {
-          const { reason, detail } = retried;
-          const message = `dead letter ${deadLetterId} was given up again: ${detail}`;
-          const value = { reason, detail };
-          throw refuse(Code.FailedPrecondition, message, {
-            desc: DeadLetterRetryRefusalSchema,
-            value,
-          });
-        }
-        case "replayed":
-          return { replayed: true };
-        case "parked":
-          return { waitsFor: retried.waitsFor };
-        case "handled":
-          return {};
-      }
-    },
-
     async listParked({ pageSize, pageToken }) {
       const after = readToken(pageToken, "parked");
       const size = pageSizeOf(pageSize);
@@ -78,60 +22,6 @@ export function consumerService(
       };
     },
   };
-}
-
-type DeadLetterRow = {
-  readonly deadLetterId: bigint;
-  readonly consumer: string;
-  readonly messageId: string;
-  readonly subject: string;
-  readonly stream: string;
-  readonly streamSequence: bigint;
-  readonly reason: DeadLetterReason;
-  readonly detail: string;
-  readonly data: Uint8Array<ArrayBuffer>;
-  readonly headers: Headers;
-  readonly deadAt: Date;
-  readonly resolvedAt: Date | null;
-  /** Rows there are, up to the limit, before the page's bytes were counted. */
-  readonly found: number;
-};
-
-function letterOf({ headers, deadAt, resolvedAt, found: _, ...letter }: DeadLetterRow) {
-  return {
-    ...letter,
-    headers: headers.map(([name, value]) => ({ name, value })),
-    deadTime: timestampFromDate(deadAt),
-    ...(resolvedAt && { resolvedTime: timestampFromDate(resolvedAt) }),
-  };
-}
-
-async function readDeadLetters(
-  pool: Pool,
-  page: { before: bigint | undefined; reason: number; includeResolved: boolean; limit: number },
-): Promise<DeadLetterRow[]> {
-  const before = page.before ?? null;
-  return pool<DeadLetterRow[]>`
-    with wanted as (
-      select dead_letter_id, octet_length(data) as bytes
-      from dead_letter
-      where (${before}::bigint is null or dead_letter_id < ${before}::bigint)
-        and (${page.reason}::int = 0 or reason = ${page.reason}::int)
-        and (${page.includeResolved}::boolean or resolved_at is null)
-      order by dead_letter_id desc
-      limit ${page.limit}
-    ), counted as (
-      select dead_letter_id, count(*) over () as found,
-        sum(bytes) over (order by dead_letter_id desc) - bytes as bytes_before
-      from wanted
-    )
-    select dead_letter_id as "deadLetterId", consumer, message_id as "messageId", subject, stream,
-      stream_sequence as "streamSequence", reason, detail, data, headers, dead_at as "deadAt",
-      resolved_at as "resolvedAt", found::int as found
-    from counted join dead_letter using (dead_letter_id)
-    where bytes_before < ${pageBytesMax}
-    order by dead_letter_id desc
-  `;
 }
 
 type ParkedRow = {
@@ -155,25 +45,4 @@ async function readParked(
     order by parked_id
     limit ${page.limit}
   `;
-}
-
-function pageSizeOf(asked: number): number {
-  return asked === 0 ? pageSizeDefault : Math.min(asked, pageSizeMax);
-}
-
-function nextToken<R>(rows: readonly R[], size: number, list: string, idOf: (row: R) => bigint) {
-  const last = rows[size - 1];
-  return rows.length > size && last !== undefined ? `${list}.${idOf(last)}` : "";
-}
-
-function readToken(token: string, list: string): bigint | undefined {
-  if (token === "") return undefined;
-  const [prefix, id = "", ...rest] = token.split(".");
-  if (prefix === list && rest.length === 0 && /^[0-9]{1,18}$/.test(id)) return BigInt(id);
-  throw refuseRequest(RequestRefusal.INVALID_FIELD, "page_token is not of this list", [
-    {
-      field: "page_token",
-      problem: "must be next_page_token of the same list with the same filter",
-    },
-  ]);
 }

@@ -11,19 +11,27 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import {
   EventPolicySchema,
   event,
   MethodPolicySchema,
   method,
+  RateClass,
 } from "#gen/bursar/mesh/v1/policy_pb.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import { eventPolicy, isRepeatable, methodPolicy, servicePolicy } from "./policy.ts";
 
-const good = { scopes: ["a.b.c"], deadlineDefaultMs: 1, deadlineMaxMs: 2 };
+const good = {
+  scopes: ["a.b.c"],
+  deadlineDefaultMs: 1,
+  deadlineMaxMs: 2,
+  callers: ["*"],
+  rateClass: RateClass.INTERACTIVE,
+};
 
 test("a policy is read from the schema", () => {
-  expect(methodPolicy(ConsumerService.method.listDeadLetters)).toMatchObject({
+  expect(methodPolicy(DeadLetterService.method.listDeadLetters)).toMatchObject({
     scopes: ["mesh.dead_letters.read"],
     deadlineDefaultMs: 5_000,
   });
@@ -79,7 +87,7 @@ function schema({ policy = good, keyField = "key", idempotency }: SchemaOptions)
   if (idempotency !== undefined) options.idempotencyLevel = idempotency;
   setExtension(options, method, create(MethodPolicySchema, policy));
   const messageOptions = create(MessageOptionsSchema);
-  const eventOptions = { stream: "S", producers: ["p"], keyField };
+  const eventOptions = { stream: "S", producers: ["p"], keyField, version: 1 };
   setExtension(messageOptions, event, create(EventPolicySchema, eventOptions));
   const key = { name: "key", number: 1, jsonName: "key" };
   const type = {

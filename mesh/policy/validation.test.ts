@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { AccessConfigSchema } from "#gen/bursar/mesh/v1/access_pb.ts";
-import { ListParkedRequestSchema } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { ListParkedRequestSchema } from "#gen/bursar/mesh/v1/parked_event_pb.ts";
 import { validate, warmUp } from "./validation.ts";
 
 test("every broken rule is told, by the path of its field in proto names", () => {

@@ -52,6 +52,14 @@ const codes = {
   [RequestRefusal.TOKEN_INVALID]: Code.Unauthenticated,
   [RequestRefusal.SCOPE_MISSING]: Code.PermissionDenied,
   [RequestRefusal.LEDGER_DENIED]: Code.PermissionDenied,
+  [RequestRefusal.CALLER_NOT_ADMITTED]: Code.PermissionDenied,
+  [RequestRefusal.RATE_LIMITED]: Code.ResourceExhausted,
+  [RequestRefusal.OVERLOADED]: Code.Unavailable,
+  [RequestRefusal.TOO_LARGE]: Code.ResourceExhausted,
+  [RequestRefusal.IMMUTABLE_FIELD]: Code.InvalidArgument,
+  [RequestRefusal.UNKNOWN_FIELD]: Code.InvalidArgument,
+  [RequestRefusal.UNKNOWN_METHOD]: Code.Unimplemented,
+  [RequestRefusal.STOPPING]: Code.Unavailable,
 } satisfies Record<(typeof RequestRefusal)[keyof typeof RequestRefusal], Code>;
 
 /** The mesh's own refusal detail of an error that a client received. */

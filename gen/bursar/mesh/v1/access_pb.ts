@@ -5,13 +5,15 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { RateClass } from "./policy_pb.ts";
+import { file_bursar_mesh_v1_policy } from "./policy_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bursar/mesh/v1/access.proto.
  */
 export const file_bursar_mesh_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChtidXJzYXIvbWVzaC92MS9hY2Nlc3MucHJvdG8SDmJ1cnNhci5tZXNoLnYxIkYKDEFjY2Vzc0NvbmZpZxI2CgZncmFudHMYASADKAsyGy5idXJzYXIubWVzaC52MS5BY2Nlc3NHcmFudEIJukgGkgEDEOgHIrIBCgtBY2Nlc3NHcmFudBI6CghpZGVudGl0eRgBIAEoCUIoukglciMyIV5zcGlmZmU6Ly9idXJzYXIvW2Etel1bYS16MC05LV0qJBJJCgZzY29wZXMYAiADKAlCObpINpIBMwgBGAEiLXIrMileKFthLXpdK3xcKilcLihbYS16X10rfFwqKVwuKFthLXpfXSt8XCopJBIcCgpsZWRnZXJfaWRzGAMgAygJQgi6SAWSAQIYAWIGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("ChtidXJzYXIvbWVzaC92MS9hY2Nlc3MucHJvdG8SDmJ1cnNhci5tZXNoLnYxIkYKDEFjY2Vzc0NvbmZpZxI2CgZncmFudHMYASADKAsyGy5idXJzYXIubWVzaC52MS5BY2Nlc3NHcmFudEIJukgGkgEDEOgHIuwBCgtBY2Nlc3NHcmFudBI6CghpZGVudGl0eRgBIAEoCUIoukglciMyIV5zcGlmZmU6Ly9idXJzYXIvW2Etel1bYS16MC05LV0qJBJJCgZzY29wZXMYAiADKAlCObpINpIBMwgBGAEiLXIrMileKFthLXpdK3xcKilcLihbYS16X10rfFwqKVwuKFthLXpfXSt8XCopJBIcCgpsZWRnZXJfaWRzGAMgAygJQgi6SAWSAQIYARI4CgtyYXRlX2xpbWl0cxgEIAMoCzIZLmJ1cnNhci5tZXNoLnYxLlJhdGVMaW1pdEIIukgFkgECEAMiiQEKCVJhdGVMaW1pdBI5CgpyYXRlX2NsYXNzGAEgASgOMhkuYnVyc2FyLm1lc2gudjEuUmF0ZUNsYXNzQgq6SAeCAQQQASAAEiUKEGNhbGxzX3Blcl9zZWNvbmQYAiABKAVCC7pICBoGGMCEPSgBEhoKBWJ1cnN0GAMgASgFQgu6SAgaBhjAhD0oAGIGcHJvdG8z", [file_buf_validate_validate, file_bursar_mesh_v1_policy]);
 
 /**
  * AccessConfig maps the identities of callers to what they may do. Who is not
@@ -61,6 +63,14 @@ export type AccessGrant = Message<"bursar.mesh.v1.AccessGrant"> & {
    * @generated from field: repeated string ledger_ids = 3;
    */
   ledgerIds: string[];
+
+  /**
+   * Most calls a second, by rate class. A class that is not listed is not
+   * limited; a server under load refuses calls all the same.
+   *
+   * @generated from field: repeated bursar.mesh.v1.RateLimit rate_limits = 4;
+   */
+  rateLimits: RateLimit[];
 };
 
 /**
@@ -69,4 +79,40 @@ export type AccessGrant = Message<"bursar.mesh.v1.AccessGrant"> & {
  */
 export const AccessGrantSchema: GenMessage<AccessGrant> = /*@__PURE__*/
   messageDesc(file_bursar_mesh_v1_access, 1);
+
+/**
+ * RateLimit bounds the calls of one identity to one process, a token bucket for
+ * all methods of a rate class together.
+ *
+ * @generated from message bursar.mesh.v1.RateLimit
+ */
+export type RateLimit = Message<"bursar.mesh.v1.RateLimit"> & {
+  /**
+   * Methods that it counts, by their policy.
+   *
+   * @generated from field: bursar.mesh.v1.RateClass rate_class = 1;
+   */
+  rateClass: RateClass;
+
+  /**
+   * Calls a second in the long run.
+   *
+   * @generated from field: int32 calls_per_second = 2;
+   */
+  callsPerSecond: number;
+
+  /**
+   * Calls at once; zero means as many as calls_per_second.
+   *
+   * @generated from field: int32 burst = 3;
+   */
+  burst: number;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.RateLimit.
+ * Use `create(RateLimitSchema)` to create a new message.
+ */
+export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_access, 2);
 

@@ -4,47 +4,23 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { ListDeadLettersRequestSchema, ListDeadLettersResponseSchema, ListParkedRequestSchema, ListParkedResponseSchema, RetryDeadLetterRequestSchema, RetryDeadLetterResponseSchema } from "./dead_letter_pb.ts";
-import { file_bursar_mesh_v1_dead_letter } from "./dead_letter_pb.ts";
+import type { ListParkedRequestSchema, ListParkedResponseSchema } from "./parked_event_pb.ts";
+import { file_bursar_mesh_v1_parked_event } from "./parked_event_pb.ts";
 import { file_bursar_mesh_v1_policy } from "./policy_pb.ts";
 
 /**
  * Describes the file bursar/mesh/v1/consumer_service.proto.
  */
 export const file_bursar_mesh_v1_consumer_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVidXJzYXIvbWVzaC92MS9jb25zdW1lcl9zZXJ2aWNlLnByb3RvEg5idXJzYXIubWVzaC52MTKmAwoPQ29uc3VtZXJTZXJ2aWNlEooBCg9MaXN0RGVhZExldHRlcnMSJi5idXJzYXIubWVzaC52MS5MaXN0RGVhZExldHRlcnNSZXF1ZXN0GicuYnVyc2FyLm1lc2gudjEuTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2UiJpACAYq1GB8KFm1lc2guZGVhZF9sZXR0ZXJzLnJlYWQQiCcYsOoBEogBCg9SZXRyeURlYWRMZXR0ZXISJi5idXJzYXIubWVzaC52MS5SZXRyeURlYWRMZXR0ZXJSZXF1ZXN0GicuYnVyc2FyLm1lc2gudjEuUmV0cnlEZWFkTGV0dGVyUmVzcG9uc2UiJIq1GCAKF21lc2guZGVhZF9sZXR0ZXJzLndyaXRlEJBOGODUAxJ1CgpMaXN0UGFya2VkEiEuYnVyc2FyLm1lc2gudjEuTGlzdFBhcmtlZFJlcXVlc3QaIi5idXJzYXIubWVzaC52MS5MaXN0UGFya2VkUmVzcG9uc2UiIJACAYq1GBkKEG1lc2gucGFya2VkLnJlYWQQiCcYsOoBGgSKtRgAYgZwcm90bzM", [file_bursar_mesh_v1_dead_letter, file_bursar_mesh_v1_policy]);
+  fileDesc("CiVidXJzYXIvbWVzaC92MS9jb25zdW1lcl9zZXJ2aWNlLnByb3RvEg5idXJzYXIubWVzaC52MTKoAQoPQ29uc3VtZXJTZXJ2aWNlEnoKCkxpc3RQYXJrZWQSIS5idXJzYXIubWVzaC52MS5MaXN0UGFya2VkUmVxdWVzdBoiLmJ1cnNhci5tZXNoLnYxLkxpc3RQYXJrZWRSZXNwb25zZSIlkAIBirUYHgoQbWVzaC5wYXJrZWQucmVhZBCIJxiw6gE6ASpQAxoZirUYFRIIcGxhdGZvcm0aBwjMgD0Q6AcgBGIGcHJvdG8z", [file_bursar_mesh_v1_parked_event, file_bursar_mesh_v1_policy]);
 
 /**
- * ConsumerService shows operators what a service's consumers could not finish.
- * Every service that consumes events serves it.
+ * ConsumerService shows operators what a service's consumers hold back. Every
+ * service that consumes events serves it.
  *
  * @generated from service bursar.mesh.v1.ConsumerService
  */
 export const ConsumerService: GenService<{
-  /**
-   * ListDeadLetters returns messages that were given up and not handled since,
-   * newest first.
-   *
-   * @generated from rpc bursar.mesh.v1.ConsumerService.ListDeadLetters
-   */
-  listDeadLetters: {
-    methodKind: "unary";
-    input: typeof ListDeadLettersRequestSchema;
-    output: typeof ListDeadLettersResponseSchema;
-  },
-  /**
-   * RetryDeadLetter has the consumer handle a dead letter again, as if it had
-   * just arrived, and in the same SQL transaction whatever waits for it. A
-   * letter that is given up again stays: FAILED_PRECONDITION with
-   * DeadLetterRetryRefusal. A letter that is resolved stays resolved.
-   *
-   * @generated from rpc bursar.mesh.v1.ConsumerService.RetryDeadLetter
-   */
-  retryDeadLetter: {
-    methodKind: "unary";
-    input: typeof RetryDeadLetterRequestSchema;
-    output: typeof RetryDeadLetterResponseSchema;
-  },
   /**
    * ListParked returns events that wait for another event, oldest first.
    *

@@ -2,21 +2,22 @@
 // @generated from file bursar/mesh/v1/policy.proto (package bursar.mesh.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { MessageOptions, MethodOptions, ServiceOptions } from "@bufbuild/protobuf/wkt";
+import type { FieldOptions, FileOptions, MessageOptions, MethodOptions, ServiceOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bursar/mesh/v1/policy.proto.
  */
 export const file_bursar_mesh_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChtidXJzYXIvbWVzaC92MS9wb2xpY3kucHJvdG8SDmJ1cnNhci5tZXNoLnYxIj4KDVNlcnZpY2VQb2xpY3kSLQoIaWRlbnRpdHkYASABKAlCG7pIGHIWMhReKFthLXpdW2EtejAtOS1dKik/JCKVAwoMTWV0aG9kUG9saWN5EjoKBnNjb3BlcxgBIAMoCUIqukgnkgEkCAEYASIechwyGl5bYS16XStcLlthLXpfXStcLlthLXpfXSskEigKE2RlYWRsaW5lX2RlZmF1bHRfbXMYAiABKAVCC7pICBoGGMDPJCAAEiQKD2RlYWRsaW5lX21heF9tcxgDIAEoBUILukgIGgYYwM8kIAASIgoRcmVxdWVzdF9ieXRlc19tYXgYBCABKAVCB7pIBBoCKAASOgoVaWRlbXBvdGVuY3lfa2V5X2ZpZWxkGAUgASgJQhu6SBhyFjIUXihbYS16XVthLXowLTlfXSopPyQSEQoJZW5kX3VzZXJzGAYgASgIOoUBukiBARp/ChZtZXRob2RfcG9saWN5LmRlYWRsaW5lEjNkZWFkbGluZV9kZWZhdWx0X21zIG11c3Qgbm90IGV4Y2VlZCBkZWFkbGluZV9tYXhfbXMaMHRoaXMuZGVhZGxpbmVfZGVmYXVsdF9tcyA8PSB0aGlzLmRlYWRsaW5lX21heF9tcyLLAQoLRXZlbnRQb2xpY3kSJQoGc3RyZWFtGAEgASgJQhW6SBJyEDIOXltBLVpdW0EtWl9dKiQSNAoJcHJvZHVjZXJzGAIgAygJQiG6SB6SARsIARgBIhVyEzIRXlthLXpdW2EtejAtOS1dKiQSMgoJY29uc3VtZXJzGAMgAygJQh+6SBySARkYASIVchMyEV5bYS16XVthLXowLTktXSokEisKCWtleV9maWVsZBgEIAEoCUIYukgVchMyEV5bYS16XVthLXowLTlfXSokOloKB3NlcnZpY2USHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMY0YYDIAEoCzIdLmJ1cnNhci5tZXNoLnYxLlNlcnZpY2VQb2xpY3lSB3NlcnZpY2U6VgoGbWV0aG9kEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIcLmJ1cnNhci5tZXNoLnYxLk1ldGhvZFBvbGljeVIGbWV0aG9kOlQKBWV2ZW50Eh8uZ29vZ2xlLnByb3RvYnVmLk1lc3NhZ2VPcHRpb25zGNGGAyABKAsyGy5idXJzYXIubWVzaC52MS5FdmVudFBvbGljeVIFZXZlbnRiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_descriptor]);
+  fileDesc("ChtidXJzYXIvbWVzaC92MS9wb2xpY3kucHJvdG8SDmJ1cnNhci5tZXNoLnYxIt8BCg1TZXJ2aWNlUG9saWN5Ei0KCGlkZW50aXR5GAEgASgJQhu6SBhyFjIUXihbYS16XVthLXowLTktXSopPyQSJwoFb3duZXIYAiABKAlCGLpIFXITMhFeW2Etel1bYS16MC05LV0qJBI7CglvYmplY3RpdmUYAyABKAsyIC5idXJzYXIubWVzaC52MS5TZXJ2aWNlT2JqZWN0aXZlQga6SAPIAQESOQoKZGF0YV9jbGFzcxgEIAEoDjIZLmJ1cnNhci5tZXNoLnYxLkRhdGFDbGFzc0IKukgHggEEEAEgACJgChBTZXJ2aWNlT2JqZWN0aXZlEicKEGF2YWlsYWJpbGl0eV9wcG0YASABKAVCDbpIChoIEMCEPSig9zYSIwoObGF0ZW5jeV9wOTlfbXMYAiABKAVCC7pICBoGGODUAyAAIosGCgxNZXRob2RQb2xpY3kSOgoGc2NvcGVzGAEgAygJQiq6SCeSASQIARgBIh5yHDIaXlthLXpdK1wuW2Etel9dK1wuW2Etel9dKyQSKAoTZGVhZGxpbmVfZGVmYXVsdF9tcxgCIAEoBUILukgIGgYYwM8kIAASJAoPZGVhZGxpbmVfbWF4X21zGAMgASgFQgu6SAgaBhjAzyQgABIiChFyZXF1ZXN0X2J5dGVzX21heBgEIAEoBUIHukgEGgIoABI6ChVpZGVtcG90ZW5jeV9rZXlfZmllbGQYBSABKAlCG7pIGHIWMhReKFthLXpdW2EtejAtOV9dKik/JBIRCgllbmRfdXNlcnMYBiABKAgSNwoHY2FsbGVycxgHIAMoCUImukgjkgEgCAEYASIachgyFl4oW2Etel1bYS16MC05LV0qfFwqKSQSKgoFcmV0cnkYCCABKAsyGy5idXJzYXIubWVzaC52MS5SZXRyeVBvbGljeRIqCgVoZWRnZRgJIAEoCzIbLmJ1cnNhci5tZXNoLnYxLkhlZGdlUG9saWN5EjkKCnJhdGVfY2xhc3MYCiABKA4yGS5idXJzYXIubWVzaC52MS5SYXRlQ2xhc3NCCrpIB4IBBBABIAASDQoFYXVkaXQYCyABKAg6oAK6SJwCGn8KFm1ldGhvZF9wb2xpY3kuZGVhZGxpbmUSM2RlYWRsaW5lX2RlZmF1bHRfbXMgbXVzdCBub3QgZXhjZWVkIGRlYWRsaW5lX21heF9tcxowdGhpcy5kZWFkbGluZV9kZWZhdWx0X21zIDw9IHRoaXMuZGVhZGxpbmVfbWF4X21zGpgBChhtZXRob2RfcG9saWN5LmFueV9jYWxsZXISM2NhbGxlcnMgaXMgZWl0aGVyIGAqYCBhbG9uZSBvciBhIGxpc3Qgb2YgaWRlbnRpdGllcxpHIXRoaXMuY2FsbGVycy5leGlzdHMoY2FsbGVyLCBjYWxsZXIgPT0gJyonKSB8fCB0aGlzLmNhbGxlcnMuc2l6ZSgpID09IDEi7wEKC1JldHJ5UG9saWN5Eh8KDGF0dGVtcHRzX21heBgBIAEoBUIJukgGGgQYBSgBEiIKDmJhY2tvZmZfbWluX21zGAIgASgFQgq6SAcaBRiQTigBEiMKDmJhY2tvZmZfbWF4X21zGAMgASgFQgu6SAgaBhjg1AMoATp2ukhzGnEKFHJldHJ5X3BvbGljeS5iYWNrb2ZmEi1iYWNrb2ZmX21pbl9tcyBtdXN0IG5vdCBleGNlZWQgYmFja29mZl9tYXhfbXMaKnRoaXMuYmFja29mZl9taW5fbXMgPD0gdGhpcy5iYWNrb2ZmX21heF9tcyJNCgtIZWRnZVBvbGljeRIdCghkZWxheV9tcxgBIAEoBUILukgIGgYY4NQDKAESHwoMYXR0ZW1wdHNfbWF4GAIgASgFQgm6SAYaBBgDKAIisAEKDFN0cmVhbVBvbGljeRIjCgRuYW1lGAEgASgJQhW6SBJyEDIOXltBLVpdW0EtWl9dKiQSIgoOcmV0ZW50aW9uX2RheXMYAiABKAVCCrpIBxoFGMIcKAESKAoRbWVzc2FnZV9ieXRlc19tYXgYAyABKAVCDbpIChoIGICAgAQogAgSLQoYZHVwbGljYXRlX3dpbmRvd19zZWNvbmRzGAQgASgFQgu6SAgaBhiAowUoASKiAgoLRXZlbnRQb2xpY3kSJQoGc3RyZWFtGAEgASgJQhW6SBJyEDIOXltBLVpdW0EtWl9dKiQSNAoJcHJvZHVjZXJzGAIgAygJQiG6SB6SARsIARgBIhVyEzIRXlthLXpdW2EtejAtOS1dKiQSMgoJY29uc3VtZXJzGAMgAygJQh+6SBySARkYASIVchMyEV5bYS16XVthLXowLTktXSokEisKCWtleV9maWVsZBgEIAEoCUIYukgVchMyEV5bYS16XVthLXowLTlfXSokEhgKB3ZlcnNpb24YBSABKAVCB7pIBBoCKAESOwoQZGVkdXBlX2lkX2ZpZWxkcxgGIAMoCUIhukgekgEbEAQYASIVchMyEV5bYS16XVthLXowLTlfXSokIngKC0ZpZWxkUG9saWN5EjcKCmRhdGFfY2xhc3MYASABKA4yGS5idXJzYXIubWVzaC52MS5EYXRhQ2xhc3NCCLpIBYIBAhABEg4KBnNlY3JldBgCIAEoCBIRCglpbW11dGFibGUYAyABKAgSDQoFbW9uZXkYBCABKAgqigEKCURhdGFDbGFzcxIaChZEQVRBX0NMQVNTX1VOU1BFQ0lGSUVEEAASFQoRREFUQV9DTEFTU19QVUJMSUMQARIXChNEQVRBX0NMQVNTX0lOVEVSTkFMEAISFwoTREFUQV9DTEFTU19QRVJTT05BTBADEhgKFERBVEFfQ0xBU1NfU0VOU0lUSVZFEAQqcQoJUmF0ZUNsYXNzEhoKFlJBVEVfQ0xBU1NfVU5TUEVDSUZJRUQQABIXChNSQVRFX0NMQVNTX0NSSVRJQ0FMEAESGgoWUkFURV9DTEFTU19JTlRFUkFDVElWRRACEhMKD1JBVEVfQ0xBU1NfQlVMSxADOlQKBnN0cmVhbRIcLmdvb2dsZS5wcm90b2J1Zi5GaWxlT3B0aW9ucxjRhgMgASgLMhwuYnVyc2FyLm1lc2gudjEuU3RyZWFtUG9saWN5UgZzdHJlYW06WgoHc2VydmljZRIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxjRhgMgASgLMh0uYnVyc2FyLm1lc2gudjEuU2VydmljZVBvbGljeVIHc2VydmljZTpWCgZtZXRob2QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMhwuYnVyc2FyLm1lc2gudjEuTWV0aG9kUG9saWN5UgZtZXRob2Q6VAoFZXZlbnQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMY0YYDIAEoCzIbLmJ1cnNhci5tZXNoLnYxLkV2ZW50UG9saWN5UgVldmVudDpSCgVmaWVsZBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY0YYDIAEoCzIbLmJ1cnNhci5tZXNoLnYxLkZpZWxkUG9saWN5UgVmaWVsZGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_descriptor]);
 
 /**
- * ServicePolicy says who runs an RPC service.
+ * ServicePolicy says who runs an RPC service, who answers for it, and how well
+ * it is meant to do.
  *
  * @generated from message bursar.mesh.v1.ServicePolicy
  */
@@ -28,6 +29,28 @@ export type ServicePolicy = Message<"bursar.mesh.v1.ServicePolicy"> & {
    * @generated from field: string identity = 1;
    */
   identity: string;
+
+  /**
+   * Team that answers for the service; it stands in metrics and alerts.
+   *
+   * @generated from field: string owner = 2;
+   */
+  owner: string;
+
+  /**
+   * What callers may count on.
+   *
+   * @generated from field: bursar.mesh.v1.ServiceObjective objective = 3;
+   */
+  objective?: ServiceObjective | undefined;
+
+  /**
+   * Closest class of data that its requests and responses may hold; a field of
+   * a closer one stops the start.
+   *
+   * @generated from field: bursar.mesh.v1.DataClass data_class = 4;
+   */
+  dataClass: DataClass;
 };
 
 /**
@@ -36,6 +59,35 @@ export type ServicePolicy = Message<"bursar.mesh.v1.ServicePolicy"> & {
  */
 export const ServicePolicySchema: GenMessage<ServicePolicy> = /*@__PURE__*/
   messageDesc(file_bursar_mesh_v1_policy, 0);
+
+/**
+ * ServiceObjective is what callers of a service may count on, measured over 30 days.
+ *
+ * @generated from message bursar.mesh.v1.ServiceObjective
+ */
+export type ServiceObjective = Message<"bursar.mesh.v1.ServiceObjective"> & {
+  /**
+   * Calls of a million that are answered without a fault of ours; 999000 is
+   * 99.9 %.
+   *
+   * @generated from field: int32 availability_ppm = 1;
+   */
+  availabilityPpm: number;
+
+  /**
+   * 99 of 100 calls are answered within this time, in milliseconds.
+   *
+   * @generated from field: int32 latency_p99_ms = 2;
+   */
+  latencyP99Ms: number;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.ServiceObjective.
+ * Use `create(ServiceObjectiveSchema)` to create a new message.
+ */
+export const ServiceObjectiveSchema: GenMessage<ServiceObjective> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_policy, 1);
 
 /**
  * MethodPolicy says who may call an RPC, for how long, and how often.
@@ -81,11 +133,52 @@ export type MethodPolicy = Message<"bursar.mesh.v1.MethodPolicy"> & {
 
   /**
    * True when an end user's token may accompany the call. It narrows what the
-   * calling service may do, never widens it.
+   * calling service may do, never widens it. Only such a method is reached from
+   * a browser.
    *
    * @generated from field: bool end_users = 6;
    */
   endUsers: boolean;
+
+  /**
+   * Identities that may call it, by the last part of their name, and only with
+   * the scopes. `*`: every identity that holds the scopes. Empty: nobody, which
+   * is refused at start.
+   *
+   * @generated from field: repeated string callers = 7;
+   */
+  callers: string[];
+
+  /**
+   * How often a client makes a call that failed once more. Unset: up to three
+   * attempts where a repeated call is safe, one elsewhere. Refused where a
+   * repeated call is not safe.
+   *
+   * @generated from field: bursar.mesh.v1.RetryPolicy retry = 8;
+   */
+  retry?: RetryPolicy | undefined;
+
+  /**
+   * When a client sends a second copy of a call that is slow. Unset: never.
+   * Refused unless the method has no side effects.
+   *
+   * @generated from field: bursar.mesh.v1.HedgePolicy hedge = 9;
+   */
+  hedge?: HedgePolicy | undefined;
+
+  /**
+   * How the call is treated among too many.
+   *
+   * @generated from field: bursar.mesh.v1.RateClass rate_class = 10;
+   */
+  rateClass: RateClass;
+
+  /**
+   * True when every call leaves a record of who called and what came of it.
+   *
+   * @generated from field: bool audit = 11;
+   */
+  audit: boolean;
 };
 
 /**
@@ -93,7 +186,117 @@ export type MethodPolicy = Message<"bursar.mesh.v1.MethodPolicy"> & {
  * Use `create(MethodPolicySchema)` to create a new message.
  */
 export const MethodPolicySchema: GenMessage<MethodPolicy> = /*@__PURE__*/
-  messageDesc(file_bursar_mesh_v1_policy, 1);
+  messageDesc(file_bursar_mesh_v1_policy, 2);
+
+/**
+ * RetryPolicy bounds how a client repeats a call that was not answered. Only
+ * UNAVAILABLE is repeated: every other code is an answer.
+ *
+ * @generated from message bursar.mesh.v1.RetryPolicy
+ */
+export type RetryPolicy = Message<"bursar.mesh.v1.RetryPolicy"> & {
+  /**
+   * Attempts in all, the first included.
+   *
+   * @generated from field: int32 attempts_max = 1;
+   */
+  attemptsMax: number;
+
+  /**
+   * Shortest wait before the second attempt, in milliseconds; it doubles from
+   * attempt to attempt, each with jitter.
+   *
+   * @generated from field: int32 backoff_min_ms = 2;
+   */
+  backoffMinMs: number;
+
+  /**
+   * Longest wait between attempts, in milliseconds.
+   *
+   * @generated from field: int32 backoff_max_ms = 3;
+   */
+  backoffMaxMs: number;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.RetryPolicy.
+ * Use `create(RetryPolicySchema)` to create a new message.
+ */
+export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_policy, 3);
+
+/**
+ * HedgePolicy has a client send copies of a slow call; the first answer counts.
+ *
+ * @generated from message bursar.mesh.v1.HedgePolicy
+ */
+export type HedgePolicy = Message<"bursar.mesh.v1.HedgePolicy"> & {
+  /**
+   * How long a copy waits for the one before it, in milliseconds.
+   *
+   * @generated from field: int32 delay_ms = 1;
+   */
+  delayMs: number;
+
+  /**
+   * Copies in all, the first included.
+   *
+   * @generated from field: int32 attempts_max = 2;
+   */
+  attemptsMax: number;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.HedgePolicy.
+ * Use `create(HedgePolicySchema)` to create a new message.
+ */
+export const HedgePolicySchema: GenMessage<HedgePolicy> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_policy, 4);
+
+/**
+ * StreamPolicy declares the JetStream stream that keeps a package's events. Its
+ * subjects are the package's names (`bursar.<domain>.v1.>`). One file of a
+ * package declares it.
+ *
+ * @generated from message bursar.mesh.v1.StreamPolicy
+ */
+export type StreamPolicy = Message<"bursar.mesh.v1.StreamPolicy"> & {
+  /**
+   * Name of the stream.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How long an event is kept, in days. An operator may keep it longer.
+   *
+   * @generated from field: int32 retention_days = 2;
+   */
+  retentionDays: number;
+
+  /**
+   * Largest message, headers included, in bytes.
+   *
+   * @generated from field: int32 message_bytes_max = 3;
+   */
+  messageBytesMax: number;
+
+  /**
+   * How long the broker itself recognises a repeated id, in seconds. A help:
+   * the guarantee is the consumer's inbox.
+   *
+   * @generated from field: int32 duplicate_window_seconds = 4;
+   */
+  duplicateWindowSeconds: number;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.StreamPolicy.
+ * Use `create(StreamPolicySchema)` to create a new message.
+ */
+export const StreamPolicySchema: GenMessage<StreamPolicy> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_policy, 5);
 
 /**
  * EventPolicy says on which stream an event lives, and who writes and reads it.
@@ -102,14 +305,15 @@ export const MethodPolicySchema: GenMessage<MethodPolicy> = /*@__PURE__*/
  */
 export type EventPolicy = Message<"bursar.mesh.v1.EventPolicy"> & {
   /**
-   * JetStream stream that keeps the event.
+   * JetStream stream that keeps the event; a StreamPolicy of its package
+   * declares it, retention included.
    *
    * @generated from field: string stream = 1;
    */
   stream: string;
 
   /**
-   * Identities that publish the event.
+   * Identities that publish the event. Nobody else may, on the broker too.
    *
    * @generated from field: repeated string producers = 2;
    */
@@ -123,11 +327,30 @@ export type EventPolicy = Message<"bursar.mesh.v1.EventPolicy"> & {
   consumers: string[];
 
   /**
-   * Field that names the thing the event is about (`ce-subject` on the broker).
+   * Field that names the thing the event is about: the partition key
+   * (`ce-subject` and `ce-partitionkey` on the broker).
    *
    * @generated from field: string key_field = 4;
    */
   keyField: string;
+
+  /**
+   * Version of the event's schema within its package, counted up with every
+   * change (`ce-dataschema` carries it with a digest). A consumer that knows
+   * only an older one parks what it cannot handle, and drops nothing.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * Fields whose values, joined by `/`, are the id of the event: the same fact
+   * has the same id, however often it is published. Empty: the producer
+   * chooses the id.
+   *
+   * @generated from field: repeated string dedupe_id_fields = 6;
+   */
+  dedupeIdFields: string[];
 };
 
 /**
@@ -135,7 +358,167 @@ export type EventPolicy = Message<"bursar.mesh.v1.EventPolicy"> & {
  * Use `create(EventPolicySchema)` to create a new message.
  */
 export const EventPolicySchema: GenMessage<EventPolicy> = /*@__PURE__*/
-  messageDesc(file_bursar_mesh_v1_policy, 2);
+  messageDesc(file_bursar_mesh_v1_policy, 6);
+
+/**
+ * FieldPolicy says what a field holds and how it is treated.
+ *
+ * @generated from message bursar.mesh.v1.FieldPolicy
+ */
+export type FieldPolicy = Message<"bursar.mesh.v1.FieldPolicy"> & {
+  /**
+   * How far the value may travel.
+   *
+   * @generated from field: bursar.mesh.v1.DataClass data_class = 1;
+   */
+  dataClass: DataClass;
+
+  /**
+   * A credential: never logged, never in an event, never in an error. It is
+   * DATA_CLASS_SENSITIVE whatever data_class says.
+   *
+   * @generated from field: bool secret = 2;
+   */
+  secret: boolean;
+
+  /**
+   * Set once, when the thing is created: an update mask that names it is refused.
+   *
+   * @generated from field: bool immutable = 3;
+   */
+  immutable: boolean;
+
+  /**
+   * An exact amount in the minor units of its currency: an int64, in JSON a
+   * number token that loses no digit, never a float.
+   *
+   * @generated from field: bool money = 4;
+   */
+  money: boolean;
+};
+
+/**
+ * Describes the message bursar.mesh.v1.FieldPolicy.
+ * Use `create(FieldPolicySchema)` to create a new message.
+ */
+export const FieldPolicySchema: GenMessage<FieldPolicy> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_policy, 7);
+
+/**
+ * DataClass says how far a value may travel, from the freest to the closest.
+ * What may hold a class may hold every one before it.
+ *
+ * @generated from enum bursar.mesh.v1.DataClass
+ */
+export const DataClass = {
+  /**
+   * Not declared.
+   *
+   * @generated from enum value: DATA_CLASS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Anybody may see it: a published course.
+   *
+   * @generated from enum value: DATA_CLASS_PUBLIC = 1;
+   */
+  PUBLIC: 1,
+
+  /**
+   * The company's own: ids, amounts, states. What a field is when nothing is said.
+   *
+   * @generated from enum value: DATA_CLASS_INTERNAL = 2;
+   */
+  INTERNAL: 2,
+
+  /**
+   * About a person, or leads to one: a learner's id. Masked in logs.
+   *
+   * @generated from enum value: DATA_CLASS_PERSONAL = 3;
+   */
+  PERSONAL: 3,
+
+  /**
+   * Whatever a stranger put in, addresses and card details included: a
+   * webhook's body. Never in logs, labels or error messages.
+   *
+   * @generated from enum value: DATA_CLASS_SENSITIVE = 4;
+   */
+  SENSITIVE: 4,
+} as const;
+
+/**
+ * DataClass says how far a value may travel, from the freest to the closest.
+ * What may hold a class may hold every one before it.
+ *
+ * @generated from enum bursar.mesh.v1.DataClass
+ */
+export type DataClass = (typeof DataClass)[keyof typeof DataClass] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.mesh.v1.DataClass.
+ */
+export const DataClassSchema: GenEnum<DataClass> = /*@__PURE__*/
+  enumDesc(file_bursar_mesh_v1_policy, 0);
+
+/**
+ * RateClass says how a server treats a call when it has too many of them, and
+ * which of a caller's rate limits counts for it.
+ *
+ * @generated from enum bursar.mesh.v1.RateClass
+ */
+export const RateClass = {
+  /**
+   * Not declared.
+   *
+   * @generated from enum value: RATE_CLASS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Money or access hangs on it: refused last.
+   *
+   * @generated from enum value: RATE_CLASS_CRITICAL = 1;
+   */
+  CRITICAL: 1,
+
+  /**
+   * Somebody waits for it.
+   *
+   * @generated from enum value: RATE_CLASS_INTERACTIVE = 2;
+   */
+  INTERACTIVE: 2,
+
+  /**
+   * Nobody waits for this very call, such as a page of a long list: refused first.
+   *
+   * @generated from enum value: RATE_CLASS_BULK = 3;
+   */
+  BULK: 3,
+} as const;
+
+/**
+ * RateClass says how a server treats a call when it has too many of them, and
+ * which of a caller's rate limits counts for it.
+ *
+ * @generated from enum bursar.mesh.v1.RateClass
+ */
+export type RateClass = (typeof RateClass)[keyof typeof RateClass] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.mesh.v1.RateClass.
+ */
+export const RateClassSchema: GenEnum<RateClass> = /*@__PURE__*/
+  enumDesc(file_bursar_mesh_v1_policy, 1);
+
+/**
+ * Stream on the broker that keeps the events of the file's package.
+ *
+ * @generated from extension: bursar.mesh.v1.StreamPolicy stream = 50001;
+ */
+export const stream: GenExtension<FileOptions, StreamPolicy> = /*@__PURE__*/
+  extDesc(file_bursar_mesh_v1_policy, 0);
 
 /**
  * Policy of an RPC service. A service without one does not start.
@@ -143,7 +526,7 @@ export const EventPolicySchema: GenMessage<EventPolicy> = /*@__PURE__*/
  * @generated from extension: bursar.mesh.v1.ServicePolicy service = 50001;
  */
 export const service: GenExtension<ServiceOptions, ServicePolicy> = /*@__PURE__*/
-  extDesc(file_bursar_mesh_v1_policy, 0);
+  extDesc(file_bursar_mesh_v1_policy, 1);
 
 /**
  * Policy of an RPC. A service with a method that has none does not start.
@@ -151,7 +534,7 @@ export const service: GenExtension<ServiceOptions, ServicePolicy> = /*@__PURE__*
  * @generated from extension: bursar.mesh.v1.MethodPolicy method = 50001;
  */
 export const method: GenExtension<MethodOptions, MethodPolicy> = /*@__PURE__*/
-  extDesc(file_bursar_mesh_v1_policy, 1);
+  extDesc(file_bursar_mesh_v1_policy, 2);
 
 /**
  * Marks a message as an event and says where it lives. Its subject on the
@@ -160,5 +543,14 @@ export const method: GenExtension<MethodOptions, MethodPolicy> = /*@__PURE__*/
  * @generated from extension: bursar.mesh.v1.EventPolicy event = 50001;
  */
 export const event: GenExtension<MessageOptions, EventPolicy> = /*@__PURE__*/
-  extDesc(file_bursar_mesh_v1_policy, 2);
+  extDesc(file_bursar_mesh_v1_policy, 3);
+
+/**
+ * What a field holds and how it is treated. A field without one is
+ * DATA_CLASS_INTERNAL, may change, and is no money.
+ *
+ * @generated from extension: bursar.mesh.v1.FieldPolicy field = 50001;
+ */
+export const field: GenExtension<FieldOptions, FieldPolicy> = /*@__PURE__*/
+  extDesc(file_bursar_mesh_v1_policy, 4);
 

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/mesh/v1/refusal.proto.
  */
 export const file_bursar_mesh_v1_refusal: GenFile = /*@__PURE__*/
-  fileDesc("ChxidXJzYXIvbWVzaC92MS9yZWZ1c2FsLnByb3RvEg5idXJzYXIubWVzaC52MSJ3ChRSZXF1ZXN0UmVmdXNhbERldGFpbBIvCgdyZWZ1c2FsGAEgASgOMh4uYnVyc2FyLm1lc2gudjEuUmVxdWVzdFJlZnVzYWwSLgoIcHJvYmxlbXMYAiADKAsyHC5idXJzYXIubWVzaC52MS5GaWVsZFByb2JsZW0iLgoMRmllbGRQcm9ibGVtEg0KBWZpZWxkGAEgASgJEg8KB3Byb2JsZW0YAiABKAkqygIKDlJlcXVlc3RSZWZ1c2FsEh8KG1JFUVVFU1RfUkVGVVNBTF9VTlNQRUNJRklFRBAAEiEKHVJFUVVFU1RfUkVGVVNBTF9JTlZBTElEX0ZJRUxEEAESIgoeUkVRVUVTVF9SRUZVU0FMX0lORVhBQ1RfTlVNQkVSEAISIwofUkVRVUVTVF9SRUZVU0FMX1VOQVVUSEVOVElDQVRFRBADEiEKHVJFUVVFU1RfUkVGVVNBTF9TQ09QRV9NSVNTSU5HEAQSIQodUkVRVUVTVF9SRUZVU0FMX1RPS0VOX0lOVkFMSUQQBRIjCh9SRVFVRVNUX1JFRlVTQUxfRFVQTElDQVRFX0ZJRUxEEAYSIQodUkVRVUVTVF9SRUZVU0FMX0xFREdFUl9ERU5JRUQQBxIdChlSRVFVRVNUX1JFRlVTQUxfTUFMRk9STUVEEAhiBnByb3RvMw");
+  fileDesc("ChxidXJzYXIvbWVzaC92MS9yZWZ1c2FsLnByb3RvEg5idXJzYXIubWVzaC52MSJ3ChRSZXF1ZXN0UmVmdXNhbERldGFpbBIvCgdyZWZ1c2FsGAEgASgOMh4uYnVyc2FyLm1lc2gudjEuUmVxdWVzdFJlZnVzYWwSLgoIcHJvYmxlbXMYAiADKAsyHC5idXJzYXIubWVzaC52MS5GaWVsZFByb2JsZW0iLgoMRmllbGRQcm9ibGVtEg0KBWZpZWxkGAEgASgJEg8KB3Byb2JsZW0YAiABKAkq3gQKDlJlcXVlc3RSZWZ1c2FsEh8KG1JFUVVFU1RfUkVGVVNBTF9VTlNQRUNJRklFRBAAEiEKHVJFUVVFU1RfUkVGVVNBTF9JTlZBTElEX0ZJRUxEEAESIgoeUkVRVUVTVF9SRUZVU0FMX0lORVhBQ1RfTlVNQkVSEAISIwofUkVRVUVTVF9SRUZVU0FMX1VOQVVUSEVOVElDQVRFRBADEiEKHVJFUVVFU1RfUkVGVVNBTF9TQ09QRV9NSVNTSU5HEAQSIQodUkVRVUVTVF9SRUZVU0FMX1RPS0VOX0lOVkFMSUQQBRIjCh9SRVFVRVNUX1JFRlVTQUxfRFVQTElDQVRFX0ZJRUxEEAYSIQodUkVRVUVTVF9SRUZVU0FMX0xFREdFUl9ERU5JRUQQBxIdChlSRVFVRVNUX1JFRlVTQUxfTUFMRk9STUVEEAgSJwojUkVRVUVTVF9SRUZVU0FMX0NBTExFUl9OT1RfQURNSVRURUQQCRIgChxSRVFVRVNUX1JFRlVTQUxfUkFURV9MSU1JVEVEEAoSHgoaUkVRVUVTVF9SRUZVU0FMX09WRVJMT0FERUQQCxIdChlSRVFVRVNUX1JFRlVTQUxfVE9PX0xBUkdFEAwSIwofUkVRVUVTVF9SRUZVU0FMX0lNTVVUQUJMRV9GSUVMRBANEiEKHVJFUVVFU1RfUkVGVVNBTF9VTktOT1dOX0ZJRUxEEA4SIgoeUkVRVUVTVF9SRUZVU0FMX1VOS05PV05fTUVUSE9EEA8SHAoYUkVRVUVTVF9SRUZVU0FMX1NUT1BQSU5HEBBiBnByb3RvMw");
 
 /**
  * RequestRefusalDetail is attached to the error of a request that was refused
@@ -138,6 +138,64 @@ export const RequestRefusal = {
    * @generated from enum value: REQUEST_REFUSAL_MALFORMED = 8;
    */
   MALFORMED: 8,
+
+  /**
+   * The method's policy does not list the caller's identity.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_CALLER_NOT_ADMITTED = 9;
+   */
+  CALLER_NOT_ADMITTED: 9,
+
+  /**
+   * The caller exceeds its rate limit. `retry-after` and
+   * `grpc-retry-pushback-ms` say when to come back.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_RATE_LIMITED = 10;
+   */
+  RATE_LIMITED: 10,
+
+  /**
+   * The server has more calls than it can serve; nothing of this one was done.
+   * The same headers say when to come back.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_OVERLOADED = 11;
+   */
+  OVERLOADED: 11,
+
+  /**
+   * The request is larger than the method takes.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_TOO_LARGE = 12;
+   */
+  TOO_LARGE: 12,
+
+  /**
+   * The update mask names a field that never changes.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_IMMUTABLE_FIELD = 13;
+   */
+  IMMUTABLE_FIELD: 13,
+
+  /**
+   * The request names a field that its message does not have.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_UNKNOWN_FIELD = 14;
+   */
+  UNKNOWN_FIELD: 14,
+
+  /**
+   * The server does not know the method.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_UNKNOWN_METHOD = 15;
+   */
+  UNKNOWN_METHOD: 15,
+
+  /**
+   * The server is stopping; nothing of this call was done.
+   *
+   * @generated from enum value: REQUEST_REFUSAL_STOPPING = 16;
+   */
+  STOPPING: 16,
 } as const;
 
 /**

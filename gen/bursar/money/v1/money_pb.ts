@@ -5,13 +5,14 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bursar/money/v1/money.proto.
  */
 export const file_bursar_money_v1_money: GenFile = /*@__PURE__*/
-  fileDesc("ChtidXJzYXIvbW9uZXkvdjEvbW9uZXkucHJvdG8SD2J1cnNhci5tb25leS52MSJQCgVNb25leRIdCgxhbW91bnRfbWlub3IYASABKANCB7pIBCICKAASKAoNY3VycmVuY3lfY29kZRgCIAEoCUIRukgOcgwyCl5bQS1aXXszfSRiBnByb3RvMw", [file_buf_validate_validate]);
+  fileDesc("ChtidXJzYXIvbW9uZXkvdjEvbW9uZXkucHJvdG8SD2J1cnNhci5tb25leS52MSJWCgVNb25leRIjCgxhbW91bnRfbWlub3IYASABKANCDbpIBCICKACKtRgCIAESKAoNY3VycmVuY3lfY29kZRgCIAEoCUIRukgOcgwyCl5bQS1aXXszfSRiBnByb3RvMw", [file_buf_validate_validate, file_bursar_mesh_v1_policy]);
 
 /**
  * Money is an exact amount in one currency. It is never negative: which way

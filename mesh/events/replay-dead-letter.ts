@@ -13,13 +13,13 @@ import { createContentOf, createSettling, settle } from "./settle.ts";
 
 type Dead = Extract<Verdict, { kind: "dead" }>;
 
-export type Retried =
+export type Replayed =
   | Verdict
   /** It was resolved before. */
   | { readonly kind: "replayed" }
   | { readonly kind: "absent" };
 
-/** Undoes the SQL transaction of a retry that leads nowhere. */
+/** Undoes the SQL transaction of a replay that leads nowhere. */
 class GivenUpAgain extends Error {
   override name = "GivenUpAgain";
   readonly verdict: Dead;
@@ -30,13 +30,13 @@ class GivenUpAgain extends Error {
   }
 }
 
-export async function retryDeadLetter(
+export async function replayDeadLetter(
   pool: Pool,
   consumers: readonly ConsumerDefinition[],
   deadLetterId: bigint,
-): Promise<Retried> {
+): Promise<Replayed> {
   try {
-    return await inTransaction(pool, (tx) => retry(tx, consumers, deadLetterId));
+    return await inTransaction(pool, (tx) => replay(tx, consumers, deadLetterId));
   } catch (error) {
     if (error instanceof GivenUpAgain) return error.verdict;
     if (isFault(error)) throw error;
@@ -44,11 +44,11 @@ export async function retryDeadLetter(
   }
 }
 
-async function retry(
+async function replay(
   tx: Tx,
   consumers: readonly ConsumerDefinition[],
   deadLetterId: bigint,
-): Promise<Retried> {
+): Promise<Replayed> {
   const letter = await lockLetter(tx, deadLetterId);
   if (letter === undefined) return { kind: "absent" };
   if (letter.resolvedAt !== null) return { kind: "replayed" };

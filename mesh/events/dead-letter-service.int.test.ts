@@ -2,9 +2,11 @@ import { Code, ConnectError, createClient, createRouterTransport } from "@connec
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { inTransaction } from "../database/transaction.ts";
 import { openTestDatabase, type TestDatabase } from "../testing/database.ts";
 import { consumerService } from "./consumer-service.ts";
+import { deadLetterService } from "./dead-letter-service.ts";
 import { writeDeadLetters } from "./dead-letters.ts";
 
 let database: TestDatabase;
@@ -25,19 +27,30 @@ afterAll(() => database[Symbol.asyncDispose]());
 
 const client = () =>
   createClient(
+    DeadLetterService,
+    createRouterTransport((router) => {
+      router.service(DeadLetterService, deadLetterService(database.pool, []));
+    }),
+  );
+
+const consumers = () =>
+  createClient(
     ConsumerService,
     createRouterTransport((router) => {
-      router.service(ConsumerService, consumerService(database.pool, []));
+      router.service(ConsumerService, consumerService(database.pool));
     }),
   );
 
 test("dead letters come newest first, page by page, while new ones are added", async () => {
-  const first = await client().listDeadLetters({ pageSize: 3, reason: DeadLetterReason.INVALID });
+  const first = await client().listDeadLetters({
+    pageSize: 3,
+    filter: { reason: DeadLetterReason.INVALID },
+  });
   await bury(8, 9, DeadLetterReason.INVALID);
   const second = await client().listDeadLetters({
     pageSize: 3,
     pageToken: first.nextPageToken,
-    reason: DeadLetterReason.INVALID,
+    filter: { reason: DeadLetterReason.INVALID },
   });
 
   expect(first.deadLetters.map(({ messageId }) => messageId)).toEqual(["m-5", "m-4", "m-3"]);
@@ -51,7 +64,7 @@ test("a page holds no more bytes than a client takes, and no letter is left out"
   const seen: string[] = [];
   let pageToken = "";
   do {
-    const page = await client().listDeadLetters({ reason, pageToken });
+    const page = await client().listDeadLetters({ filter: { reason }, pageToken });
     expect(page.deadLetters.length).toBeLessThanOrEqual(3);
     seen.push(...page.deadLetters.map(({ messageId }) => messageId));
     pageToken = page.nextPageToken;
@@ -60,7 +73,9 @@ test("a page holds no more bytes than a client takes, and no letter is left out"
 });
 
 test("a dead letter keeps its exact bytes and headers", async () => {
-  const { deadLetters } = await client().listDeadLetters({ reason: DeadLetterReason.BUG });
+  const { deadLetters } = await client().listDeadLetters({
+    filter: { reason: DeadLetterReason.BUG },
+  });
   expect(deadLetters[0]).toMatchObject({
     consumer: "c",
     messageId: "m-7",
@@ -77,8 +92,8 @@ test("a dead letter keeps its exact bytes and headers", async () => {
 });
 
 test("parked events come oldest first", async () => {
-  const first = await client().listParked({ pageSize: 3 });
-  const second = await client().listParked({ pageSize: 3, pageToken: first.nextPageToken });
+  const first = await consumers().listParked({ pageSize: 3 });
+  const second = await consumers().listParked({ pageSize: 3, pageToken: first.nextPageToken });
 
   expect([...first.parked, ...second.parked].map(({ waitsFor }) => waitsFor)).toEqual([
     "order/1",
@@ -90,7 +105,7 @@ test("parked events come oldest first", async () => {
 });
 
 test.each(["x", "dead0.x", "parked.1.2", "dead2.5"])("page token %j is refused", async (token) => {
-  const refusal = client().listParked({ pageToken: token });
+  const refusal = consumers().listParked({ pageToken: token });
   await expect(refusal).rejects.toSatisfy((error) => {
     return error instanceof ConnectError && error.code === Code.InvalidArgument;
   });

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { expect, test, vi } from "vitest";
-import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
+import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import {
-  DeadLetterReason,
-  DeadLetterRetryRefusalSchema,
-} from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+  DeadLetterReplayRefusalSchema,
+  DeadLetterService,
+} from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import {
   consumer,
   events,
@@ -15,7 +15,7 @@ import {
 } from "../testing/consumer-world.ts";
 import { encodedPayment, encodedRefund } from "../testing/payments.ts";
 import type { ConsumerDefinition } from "./consumer-definition.ts";
-import { consumerService } from "./consumer-service.ts";
+import { deadLetterService } from "./dead-letter-service.ts";
 
 type World = Awaited<ReturnType<typeof openConsumerWorld>>;
 type Definition = Required<ConsumerDefinition<readonly Payments[]>>;
@@ -37,17 +37,17 @@ test("a retried letter is handled with what waits for it, and resolved once", as
   const deadLetterId = await onlyLetter(world);
   const rpc = client(world, handle);
 
-  const refusal = await rpc.retryDeadLetter({ deadLetterId }).catch(ConnectError.from);
+  const refusal = await rpc.replayDeadLetter({ deadLetterId }).catch(ConnectError.from);
   assert(refusal instanceof ConnectError);
   expect(refusal.code).toBe(Code.FailedPrecondition);
-  expect(refusal.findDetails(DeadLetterRetryRefusalSchema)).toMatchObject([
+  expect(refusal.findDetails(DeadLetterReplayRefusalSchema)).toMatchObject([
     { reason: DeadLetterReason.BUG, detail: expect.stringContaining("this cannot be") },
   ]);
   expect((await rpc.listDeadLetters({})).deadLetters).toMatchObject([{ deadLetterId }]);
   expect(await world.parked()).toHaveLength(1);
 
   broken = false;
-  const answers = await Promise.all([1, 2, 3].map(() => rpc.retryDeadLetter({ deadLetterId })));
+  const answers = await Promise.all([1, 2, 3].map(() => rpc.replayDeadLetter({ deadLetterId })));
 
   expect(answers.map(({ replayed }) => replayed).toSorted()).toEqual([false, true, true]);
   expect(await world.effects()).toEqual(["payment/pi_1", "refund/re_1"]);
@@ -72,7 +72,7 @@ test("a retried letter that must wait is parked, and given up later comes into s
   const rpc = client(world, handle);
   broken = false;
 
-  const answer = await rpc.retryDeadLetter({ deadLetterId });
+  const answer = await rpc.replayDeadLetter({ deadLetterId });
 
   expect(answer).toMatchObject({ replayed: false, waitsFor: "payment/stripe/acct_demo/pi_1" });
   expect((await rpc.listDeadLetters({})).deadLetters).toEqual([]);
@@ -99,7 +99,7 @@ test("a repetition of what was mended and handled is a repetition", async () => 
   const deadLetterId = await onlyLetter(world);
   const rpc = client(world, handle, contentOf);
   broken = false;
-  await rpc.retryDeadLetter({ deadLetterId });
+  await rpc.replayDeadLetter({ deadLetterId });
 
   await world.publishRaw(encodedPayment("pi_1"), encodedPayment("pi_2"));
 
@@ -117,7 +117,7 @@ test("a conflict stays one, however often it is retried", async () => {
   );
   const deadLetterId = await onlyLetter(world);
 
-  const retried = client(world, refundsWait).retryDeadLetter({ deadLetterId });
+  const retried = client(world, refundsWait).replayDeadLetter({ deadLetterId });
 
   await expect(retried).rejects.toMatchObject({ code: Code.FailedPrecondition });
   expect(await world.effects()).toEqual(["payment/pi_1"]);
@@ -142,27 +142,27 @@ test("a conflict with what was given up stands for it, once", async () => {
   const rpc = client(world, handle);
 
   const answers = await Promise.all(
-    [1, 2].map(() => rpc.retryDeadLetter({ deadLetterId: mended })),
+    [1, 2].map(() => rpc.replayDeadLetter({ deadLetterId: mended })),
   );
 
   expect(answers.map(({ replayed }) => replayed).toSorted()).toEqual([false, true]);
-  expect(await rpc.retryDeadLetter({ deadLetterId: first })).toMatchObject({ replayed: true });
+  expect(await rpc.replayDeadLetter({ deadLetterId: first })).toMatchObject({ replayed: true });
   expect(await world.effects()).toEqual(["payment/pi_1"]);
   expect((await rpc.listDeadLetters({})).deadLetters).toEqual([]);
 });
 
 test("a letter that does not exist is not found", async () => {
   await using world = await openConsumerWorld();
-  const retried = client(world, refundsWait).retryDeadLetter({ deadLetterId: 7n });
+  const retried = client(world, refundsWait).replayDeadLetter({ deadLetterId: 7n });
   await expect(retried).rejects.toMatchObject({ code: Code.NotFound });
 });
 
 function client({ database }: World, handle: Handle, contentOf: ContentOf = ({ data }) => data) {
   const definition = { consumer, stream: "PAYMENTS", events, handle, contentOf } as const;
   return createClient(
-    ConsumerService,
+    DeadLetterService,
     createRouterTransport((router) => {
-      router.service(ConsumerService, consumerService(database.pool, [definition]));
+      router.service(DeadLetterService, deadLetterService(database.pool, [definition]));
     }),
   );
 }
