@@ -14,14 +14,20 @@ const mayImport: Record<string, readonly string[]> = {
   "webhook-gateway": ["gen", "mesh"],
   "ledger-service": ["gen", "mesh"],
   "cms-service": ["gen", "mesh"],
+  examples: ["gen", "mesh"],
   dev: ["gen", "mesh"],
   e2e: ["gen", "mesh", "dev", "ledger-service", "cms-service", "webhook-gateway"],
   bench: ["gen", "mesh", "dev"],
+  conformance: ["gen", "mesh", "dev"],
 };
+
+// What developers and testers run, and what tests: none of it serves anybody.
+const unserved = /^(dev|e2e|bench|conformance)\/|\.test\.ts$/;
 
 // Files that hold rules only: they import each other and assert, never generated code or I/O.
 const pure = [
   "mesh/money/*.ts",
+  "mesh/rpc/client/{balance,choice,ejection}.ts",
   "ledger-service/rules/*.ts",
   "cms-service/access/{enrollment,order-state,payment,settlement}.ts",
   "cms-service/commerce/rules.ts",
@@ -65,9 +71,8 @@ test("the database driver has one room", () => {
 
 test("what is for tests is imported by tests", () => {
   const forTests = /^[^/]+\/testing\/|\.test\.ts$/;
-  const mayTest = /^(dev|e2e|bench|[^/]+\/testing)\/|\.test\.ts$/;
   const strayed = ours
-    .filter((path) => !mayTest.test(path))
+    .filter((path) => !unserved.test(path) && !forTests.test(path))
     .flatMap((path) => importsOf(path).map((target) => ({ path, target })))
     .filter(({ target }) => forTests.test(target))
     .map(({ path, target }) => `${path} imports ${target}`);
@@ -112,15 +117,14 @@ test("what is left to do has an issue", () => {
 });
 
 test("services log through the logger", () => {
-  const speaks = /^(dev|bench|e2e)\/|\.test\.ts$/;
-  const loud = offenders((line, path) => !speaks.test(path) && /\bconsole\./.test(line));
+  const loud = offenders((line, path) => !unserved.test(path) && /\bconsole\./.test(line));
   expect(loud).toEqual([]);
 });
 
 test("docs/running.md knows every variable and every metric of the services, and no others", () => {
   const docs = readFileSync("docs/running.md", "utf8");
   const [, elsewhere = ""] = docs.split("## Elsewhere");
-  const served = [...texts].filter(([path]) => !/^(dev|bench|e2e)\/|\.test\.ts$/.test(path));
+  const served = [...texts].filter(([path]) => !unserved.test(path) && !/^examples\//.test(path));
   const inCode = served.flatMap(([path, text]) => [
     ...namesIn(text, /name: "(bursar_[a-z_]+)"/g),
     ...(path.endsWith("config.ts") ? namesIn(text, /\bread\.\w+\("([A-Z_]+)"/g) : []),

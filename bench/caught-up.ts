@@ -4,7 +4,8 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { eventually } from "#dev/eventually.ts";
 import type { House } from "#dev/house.ts";
-import { brokerAddress } from "#mesh/events/broker.ts";
+import { brokerAccess } from "#mesh/events/broker-access.ts";
+import { silentLog } from "#mesh/testing/broker.ts";
 
 const consumers = [
   ["WEBHOOKS", "gateway-WEBHOOKS"],
@@ -14,7 +15,7 @@ const consumers = [
 
 /** Until every consumer has settled what is on its stream. */
 export async function untilCaughtUp(house: House): Promise<void> {
-  const connection = await connect(brokerAddress(house.natsUrl));
+  const connection = await connect(brokerAccess({ url: house.natsUrl }, silentLog()));
   try {
     const manager = await jetstreamManager(connection);
     const isDone = async () => {

@@ -16,7 +16,8 @@ import { freePort, startChild, waitUntilReady } from "#dev/child.ts";
 import { environmentOfHouse } from "#dev/environment.ts";
 import type { House } from "#dev/house.ts";
 import { isReady } from "#dev/ready.ts";
-import { brokerAddress } from "#mesh/events/broker.ts";
+import { brokerAccess } from "#mesh/events/broker-access.ts";
+import { silentLog } from "#mesh/testing/broker.ts";
 import { untilCaughtUp } from "./caught-up.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
 
@@ -35,7 +36,9 @@ export type DoorResult = {
 };
 
 export async function benchDoor(house: House): Promise<readonly DoorResult[]> {
-  await using connection = disposable(await connect(brokerAddress(house.natsUrl)));
+  await using connection = disposable(
+    await connect(brokerAccess({ url: house.natsUrl }, silentLog())),
+  );
   const manager = await jetstreamManager(connection.it);
   await manager.streams.add({
     name: "BENCH",
@@ -102,7 +105,9 @@ async function startDoorAlone(house: House) {
 
 /** Acknowledged publishes a second, 256 in flight, of a message as large as a webhook's. */
 export async function benchBroker(house: House): Promise<number> {
-  await using connection = disposable(await connect(brokerAddress(house.natsUrl)));
+  await using connection = disposable(
+    await connect(brokerAccess({ url: house.natsUrl }, silentLog())),
+  );
   const broker = jetstream(connection.it);
   const message = new Uint8Array(900);
   let acked = 0;

@@ -69,7 +69,9 @@ async function drain(house: House, clients: Clients): Promise<number> {
 async function publishPayments(house: House, count: number, prefix: string): Promise<void> {
   const log = createLog({ service: "bench", level: "silent" });
   const metrics = createMetrics("bench");
-  await using broker = openBroker({ url: house.natsUrl, name: "bench", log, metrics });
+  await using broker = openBroker({
+    ...{ url: house.natsUrl, name: "bench", events: [PaymentSucceededSchema], log, metrics },
+  });
   await eventually(async () => (broker.connected ? true : undefined));
   let next = 0;
   const publisher = async () => {

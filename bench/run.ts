@@ -1,7 +1,7 @@
 // `make bench`: every figure is taken in this one run on this one machine, and
 // what counts is the ratio. Prints a table and writes bench/results/latest.json.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { arch, cpus, platform, totalmem } from "node:os";
 import { openClients } from "#dev/clients.ts";
 import { openHouse } from "#dev/house.ts";
@@ -10,11 +10,19 @@ import { benchAccess } from "./access.ts";
 import { untilCaughtUp } from "./caught-up.ts";
 import { benchBroker, benchDoor } from "./door.ts";
 import { benchLedger } from "./ledger.ts";
+import { residentMiB } from "./mesh/starts.ts";
+import { benchMesh, printMesh } from "./mesh.ts";
 
 const folder = ".bursar/bench";
 rmSync(folder, { recursive: true, force: true });
 console.log(dim("starting …"));
-await using house = await openHouse({ folder, logLevel: "warn", say: (line) => console.log(line) });
+let isStartMeasured = false;
+await using house = await openHouse({
+  folder,
+  logLevel: "warn",
+  validateResponses: "count",
+  say: (line) => isStartMeasured || console.log(line),
+});
 await using clients = openClients(house);
 
 const machine = {
@@ -112,7 +120,12 @@ console.log(
   ),
 );
 
-const result = { machine, door, broker, ledger, access, atStart, afterLoad };
+// Last, because it starts the services again.
+isStartMeasured = true;
+const mesh = await benchMesh(house);
+printMesh(mesh);
+
+const result = { machine, door, broker, ledger, access, atStart, afterLoad, mesh };
 mkdirSync("bench/results", { recursive: true });
 writeFileSync("bench/results/latest.json", `${JSON.stringify(result, null, 2)}\n`);
 console.log(dim("\nbench/results/latest.json holds the same as JSON"));
@@ -124,13 +137,4 @@ function footprint() {
     readyAfterMs,
     rssMiB: residentMiB(pid),
   }));
-}
-
-function residentMiB(pid: number | undefined): number | undefined {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return Math.round(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024);
-  } catch {
-    return undefined;
-  }
 }

@@ -12,11 +12,11 @@ import { publish } from "#mesh/events/publish.ts";
 import { ensureStream } from "#mesh/events/streams.ts";
 import { ConfigError } from "#mesh/process/config.ts";
 import { openClient } from "#mesh/rpc/client.ts";
+import { startService } from "#mesh/service/start-service.ts";
 import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
 import { testCertificates } from "#mesh/testing/certificates.ts";
 import { openTestDatabase } from "#mesh/testing/database.ts";
-import { migrations, schema, startCms } from "./app.ts";
-import { readConfig } from "./config.ts";
+import { cmsService, migrations, schema } from "./app.ts";
 import { makeCourse, makeOffer, makeOrder } from "./testing/cms.ts";
 import { posted } from "./testing/ledger.ts";
 
@@ -29,7 +29,7 @@ test("money that arrives on the broker opens a course, and the broker hears of i
   const accessFile = join(certificates.dir, "access.json");
   const grants = [{ identity: "spiffe://bursar/shop", scopes: ["cms.*.*"] }];
   writeFileSync(accessFile, JSON.stringify({ grants }));
-  const config = readConfig({
+  const env = {
     DATABASE_URL: database.url,
     DATABASE_OWNER_URL: database.ownerUrl,
     NATS_URL: broker.url,
@@ -37,8 +37,8 @@ test("money that arrives on the broker opens a course, and the broker hears of i
     TLS_CERT_FILE: own.certFile,
     TLS_KEY_FILE: own.keyFile,
     ACCESS_FILE: accessFile,
-  });
-  const { port } = stack.use(await startCms(config, silentLog()));
+  };
+  const { port } = stack.use(await startService(cmsService, env, silentLog()));
 
   const connect = { url: `https://localhost:${port}`, tls: await certificates.identity("shop") };
   const courses = stack.use(openClient(CourseService, connect)).rpc;
@@ -66,8 +66,9 @@ test("money that arrives on the broker opens a course, and the broker hears of i
   });
 });
 
-test("a service that cannot be configured says everything that is wrong", () => {
-  expect(() => readConfig({ PORT: "x" })).toThrow(ConfigError);
+test("a service that cannot be configured says everything that is wrong", async () => {
+  const started = startService(cmsService, { PORT: "x" }, silentLog());
+  await expect(started).rejects.toThrow(ConfigError);
 });
 
 async function eventually(holds: () => Promise<boolean>): Promise<void> {

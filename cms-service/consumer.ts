@@ -18,7 +18,7 @@ type LedgerEvent = typeof TransactionPostedSchema;
 export const ledgerConsumer = {
   consumer: "cms-service-LEDGER",
   stream: "LEDGER",
-  // The consumer is filtered by these: the ledger's other facts are not even delivered.
+  // The ledger's other facts are delivered too, and passed over without a row.
   events: [TransactionPostedSchema],
   batchMax: 500,
   handle: handleLedgerEvents,
@@ -43,7 +43,10 @@ async function handleLedgerEvents(tx: Tx, batch: readonly Received<LedgerEvent>[
 
   const verdicts = states.map((state) => judge(state, known));
   const totals = states.flatMap((state) => (state && known.has(state.orderId) ? state : []));
-  await settlePayments(tx, totals.map(paymentOf), new Date());
+  const causes = new Map(
+    batch.map(({ traceparent }, n) => [states[n]?.orderId ?? "", traceparent] as const),
+  );
+  await settlePayments(tx, totals.map(paymentOf), new Date(), causes);
   return { verdicts, arrived: [] };
 }
 

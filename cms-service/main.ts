@@ -1,13 +1,5 @@
 // The course service as a process.
 
-import { logLevels } from "#mesh/process/config.ts";
-import { createLog } from "#mesh/process/log.ts";
-import { runUntilSignal } from "#mesh/process/run.ts";
-import { service, startCms } from "./app.ts";
-import { readConfig } from "./config.ts";
+import { startProcess } from "#mesh/process/start.ts";
 
-const { env } = process;
-const level = logLevels.find((known) => known === env["LOG_LEVEL"]) ?? "info";
-const log = createLog({ service, level });
-
-await runUntilSignal(log, async () => startCms(readConfig(env), log));
+await startProcess(() => import("./app.ts"));

@@ -3,6 +3,8 @@
 -- Run as a superuser, as often as you like. Passwords come from settings of the session:
 --   PGOPTIONS="-c bursar.ledger_owner_password=…" psql -f deploy/roles.sql
 -- A role whose setting is missing keeps the password it has, or gets none.
+-- Services of your own are named by their schemas, beside these or alone:
+--   PGOPTIONS="-c bursar.schemas=receipt,shipping"
 
 do $roles$
 declare
@@ -13,7 +15,9 @@ begin
   -- Roles belong to the whole server: two runs at once would trip over each other.
   perform pg_advisory_xact_lock(hashtextextended('bursar/roles', 0));
 
-  foreach service in array array['ledger', 'cms', 'gateway', 'mesh'] loop
+  foreach service in array string_to_array(
+    coalesce(nullif(current_setting('bursar.schemas', true), ''), 'ledger,cms,gateway,mesh'), ','
+  ) loop
     foreach role in array array[service || '_owner', service || '_runtime'] loop
       if not exists (select from pg_roles where rolname = role) then
         execute format('create role %I login', role);

@@ -25,7 +25,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const brokerOn = (port: number) =>
   openBroker({
     url: `nats://127.0.0.1:${port}`,
-    name: "test",
+    name: "ledger-service",
+    events: [PaymentSucceededSchema],
     log: silentLog(),
     metrics: createMetrics("test"),
   });

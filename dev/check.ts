@@ -20,6 +20,7 @@ const gates: readonly Gate[] = [
   { name: "proto format", run: () => command("buf", "format", "--diff", "--exit-code") },
   { name: "proto lint", run: () => command("buf", "lint") },
   { name: `proto breaking (against ${options.against})`, run: breaking },
+  { name: "policies", run: () => command("node", "dev/check-policy.ts") },
   { name: "gen/ is fresh", run: generatedIsFresh },
   { name: "house rules", run: () => command("vitest", "run", "tidy.test.ts") },
 ];

@@ -2,7 +2,7 @@
 // even when we are killed with -9, and whoever supervises it learns of its end from `exited`.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -11,6 +11,8 @@ export type Child = {
   /** Says how the process ended, once it has; never rejects. */
   readonly exited: Promise<string>;
   readonly running: () => boolean;
+  /** What it has written into its log; those before it wrote there too. */
+  readonly written: () => string;
   stop(timeoutMs?: number): Promise<void>;
 };
 
@@ -28,6 +30,7 @@ export type ChildOptions = {
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { command, args, logFile, stopSignal } = options;
   const log = openSync(logFile, "a");
+  const { size } = fstatSync(log);
   const child = spawn(command, args, {
     stdio: ["ignore", log, log],
     // Its own process group: a Ctrl-C in the terminal reaches us alone, and we stop in order.
@@ -50,6 +53,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     pid,
     exited: ended,
     running: () => running,
+    written: () => readFileSync(logFile).subarray(size).toString(),
     async stop(timeoutMs = 10_000) {
       if (!running) return;
       child.kill(stopSignal);
@@ -72,7 +76,7 @@ export async function waitUntilReady(
   }
   const why = child.running() ? `is not ready after ${options.timeoutMs} ms` : await child.exited;
   await child.stop();
-  const log = readFileSync(options.logFile, "utf8").split("\n").slice(-15).join("\n");
+  const log = child.written().split("\n").slice(-15).join("\n");
   throw new Error(`${options.name} ${why}; the end of ${options.logFile}:\n${log}`);
 }
 

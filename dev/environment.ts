@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { House } from "./house.ts";
+import { constantCase } from "./ports.ts";
 
 export function environmentOfHouse(house: House): Record<string, string> {
   const { urls, provision } = house;
@@ -14,6 +15,8 @@ export function environmentOfHouse(house: House): Record<string, string> {
     BURSAR_GATEWAY_ADMIN_URL: urls.gatewayAdmin,
     BURSAR_LEDGER_URL: urls.ledger,
     BURSAR_CMS_URL: urls.cms,
+    BURSAR_CMS_BROWSER_URL: urls.cmsBrowser,
+    ...urlsOfExtra(house),
     BURSAR_CA: provision.tls.dev.caFile,
     BURSAR_CERT: provision.tls.dev.certFile,
     BURSAR_KEY: provision.tls.dev.keyFile,
@@ -27,6 +30,13 @@ export function environmentOfHouse(house: House): Record<string, string> {
     DATABASE_URL: house.databaseUrl,
     NATS_URL: house.natsUrl,
   };
+}
+
+/** `BURSAR_RECEIPT_URL` for `receipt-service`, and so on. */
+function urlsOfExtra({ extra, urlOf }: House): Record<string, string> {
+  return Object.fromEntries(
+    extra.map(({ name, schema }) => [`BURSAR_${constantCase(schema)}_URL`, urlOf(name)]),
+  );
 }
 
 /** Readable by its owner alone: it holds secrets. */

@@ -4,26 +4,41 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { compiledFolder } from "#mesh/process/compile-cache.ts";
+import type { ResponseValidation } from "#mesh/process/config.ts";
+import { keepRenewed } from "./certificates.ts";
 import { startChild, waitUntilReady } from "./child.ts";
+import { keepStreamsDeclared } from "./declared-streams.ts";
+import { allEvents } from "./events.ts";
 import { startNatsServer } from "./nats-server.ts";
+import { natsUsers, operatorUser } from "./nats-users.ts";
 import { keptPorts, type Ports } from "./ports.ts";
-import { applyRoles, rolesOf, startPostgres, urlAs } from "./postgres.ts";
-import { type Provision, provision, type ServiceName } from "./provision.ts";
+import { applyRoles, rolesOf, schemas, startPostgres, urlAs } from "./postgres.ts";
+import { type Provision, provision } from "./provision.ts";
 import { isReady } from "./ready.ts";
 import { claimFolder } from "./running.ts";
+import { type HouseService, ownServices, type ServiceName } from "./services.ts";
 import { type Supervised, supervise } from "./supervised.ts";
 
-export type ProcessName = "postgres" | "nats" | ServiceName;
+/** Those that every house runs; added services have names of their own. */
+export type ProcessName = "postgres" | "nats" | ServiceName | (string & {});
 
 export type House = AsyncDisposable & {
   readonly folder: string;
   readonly provision: Provision;
-  readonly urls: Readonly<Record<"ledger" | "cms" | "gatewayAdmin" | "door", string>>;
+  readonly urls: Readonly<
+    Record<"ledger" | "cms" | "cmsBrowser" | "gatewayAdmin" | "door", string>
+  >;
+  /** Those beside Bursar's own. */
+  readonly extra: readonly HouseService[];
+  /** The mesh port of any service, added ones too. */
+  urlOf(service: string): string;
   /** As superuser, for looking at what the services wrote. */
   readonly databaseUrl: string;
+  /** As the operator, who may do everything on the broker. */
   readonly natsUrl: string;
   /** What a service is started with, for one more process of it. */
-  environmentOf(service: ServiceName): Record<string, string>;
+  environmentOf(service: string): Record<string, string>;
   /** Processes of this house, in the order they were started; those of others are not in it. */
   readonly processes: readonly Supervised[];
   process(name: ProcessName): Supervised;
@@ -35,6 +50,12 @@ export type HouseOptions = {
   readonly env?: NodeJS.ProcessEnv;
   readonly say?: (line: string) => void;
   readonly logLevel?: string;
+  /** In development and in tests a response that breaks its own schema fails its call. */
+  readonly validateResponses?: ResponseValidation;
+  /** Services beside Bursar's own, started after them: each gets identity, schema and broker user. */
+  readonly extra?: readonly HouseService[];
+  /** Shorter than a day in tests of renewal. */
+  readonly certificateLifeMs?: number;
 };
 
 export async function openHouse(options: HouseOptions): Promise<House> {
@@ -52,19 +73,30 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     onChange();
   };
 
-  const papers = await provision(folder);
-  const ports = await keptPorts(folder, env);
-  const on = { folder, ports, papers, say, keep };
+  const { extra = [], certificateLifeMs } = options;
+  const services = [...ownServices, ...extra];
+  const papers = await provision({ folder, extra, certificateLifeMs });
+  const { authority } = papers;
+  const renewal = { authority, dir: join(folder, "pki"), lifeMs: certificateLifeMs };
+  stack.use(keepRenewed({ ...renewal, onTrouble: say }));
+  const names = extra.map(({ name }) => name);
+  const ports = await keptPorts(folder, env, names);
+  const on = { folder, ports, papers, services, say, keep, stack };
   const databaseUrl = env["DATABASE_URL"] || (await ownPostgres(on));
-  const natsUrl = env["NATS_URL"] || (await ownBroker(on));
-  await applyRoles(databaseUrl, papers.passwordOf);
-  const environmentIn = (service: ServiceName) => ({
-    ...environmentOf(service, { papers, ports, databaseUrl, natsUrl }),
+  const broker = env["NATS_URL"] ? strangersBroker(env["NATS_URL"]) : await ownBroker(on);
+  const extraSchemas = extra.map(({ schema }) => schema);
+  await applyRoles(databaseUrl, papers.passwordOf, [...new Set([...schemas, ...extraSchemas])]);
+  const environmentIn = (name: string) => ({
+    ...environmentOf(serviceNamed(services, name), { papers, ports, databaseUrl, broker }),
     LOG_LEVEL: options.logLevel ?? "info",
+    ...openTelemetryOf(env),
+    VALIDATE_RESPONSES: options.validateResponses ?? "refuse",
   });
-  for (const service of ["ledger-service", "cms-service", "webhook-gateway"] as const) {
-    const serviceEnv = environmentIn(service);
-    await keep(service, () => startService(service, folder, ports[service], serviceEnv));
+  for (const service of services) {
+    const serviceEnv = environmentIn(service.name);
+    await keep(service.name, () =>
+      startService(service, { folder, port: ports.of(service.name), env: serviceEnv }),
+    );
   }
 
   const opened = stack.move();
@@ -76,11 +108,14 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     urls: {
       ledger: at(ports["ledger-service"]),
       cms: at(ports["cms-service"]),
+      cmsBrowser: at(ports.cmsBrowser),
       gatewayAdmin: at(ports["webhook-gateway"]),
       door: at(ports.door),
     },
+    extra,
+    urlOf: (service) => at(ports.of(service)),
     databaseUrl,
-    natsUrl,
+    natsUrl: broker.operatorUrl,
     environmentOf: environmentIn,
     processes,
     process(name) {
@@ -98,9 +133,23 @@ type Ground = {
   readonly folder: string;
   readonly ports: Ports;
   readonly papers: Provision;
+  readonly services: readonly HouseService[];
   readonly say: (line: string) => void;
   readonly keep: (name: ProcessName, start: Start) => Promise<void>;
+  readonly stack: AsyncDisposableStack;
 };
+
+type HouseBroker = {
+  readonly operatorUrl: string;
+  /** How a service gets in. */
+  environmentOf(service: string): Record<string, string>;
+};
+
+function serviceNamed(services: readonly HouseService[], name: string): HouseService {
+  const found = services.find((service) => service.name === name);
+  if (found === undefined) throw new Error(`this house has no service ${name}`);
+  return found;
+}
 
 /**
  * `DATABASE_URL` and `NATS_URL` name servers of somebody else, unless they come from the `env` file
@@ -110,6 +159,12 @@ function strangersEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   if (!env["BURSAR_HOUSE"]) return env;
   const { DATABASE_URL: _database, NATS_URL: _broker, ...rest } = env;
   return rest;
+}
+
+/** Where spans go, and which: the services are told as we were. */
+function openTelemetryOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  const told = Object.entries(env).filter(([name]) => name.startsWith("OTEL_"));
+  return Object.fromEntries(told) as Record<string, string>;
 }
 
 async function ownPostgres({ folder, ports, keep }: Ground): Promise<string> {
@@ -124,25 +179,47 @@ async function ownPostgres({ folder, ports, keep }: Ground): Promise<string> {
   return url;
 }
 
-async function ownBroker({ folder, ports, papers, say, keep }: Ground): Promise<string> {
-  const account = { name: "BURSAR", user: "bursar", password: papers.passwordOf("nats") };
-  const options = { dataDir: join(folder, "nats"), port: ports.nats, accounts: [account], say };
+/** Somebody else's: it is used with the rights that the URL has. */
+function strangersBroker(url: string): HouseBroker {
+  return { operatorUrl: url, environmentOf: () => ({ NATS_URL: url }) };
+}
+
+/** Every service has a user that may do what the schema says, and the house is the operator. */
+async function ownBroker(ground: Ground): Promise<HouseBroker> {
+  const { folder, ports, papers, services, say, keep, stack } = ground;
+  const events = await allEvents();
+  // The operator's is the one password of the releases before.
+  const secretOf = (user: string) => (user === operatorUser ? "nats" : `nats-${user}`);
+  const passwordOf = (user: string) => papers.passwordOf(secretOf(user));
+  const users = natsUsers({ events, services, passwordOf });
+  const accounts = [{ name: "BURSAR", users }];
+  const options = { dataDir: join(folder, "nats"), port: ports.nats, accounts, say };
   await keep("nats", () => startNatsServer(options));
-  return `nats://${account.user}:${account.password}@127.0.0.1:${ports.nats}`;
+  const host = `127.0.0.1:${ports.nats}`;
+  const operatorUrl = `nats://${operatorUser}:${passwordOf(operatorUser)}@${host}`;
+  stack.use(await keepStreamsDeclared({ url: operatorUrl, events, onTrouble: say }));
+  return {
+    operatorUrl,
+    environmentOf: (service) => ({
+      NATS_URL: `nats://${service}@${host}`,
+      NATS_PASSWORD_FILE: papers.passwordFileOf(secretOf(service)),
+    }),
+  };
 }
 
 function environmentOf(
-  service: ServiceName,
-  on: { papers: Provision; ports: Ports; databaseUrl: string; natsUrl: string },
+  { name, schema, env = {} }: HouseService,
+  on: { papers: Provision; ports: Ports; databaseUrl: string; broker: HouseBroker },
 ): Record<string, string> {
   const { papers } = on;
-  const schema = { "ledger-service": "ledger", "cms-service": "cms", "webhook-gateway": "gateway" };
-  const roles = rolesOf(schema[service]);
+  const roles = rolesOf(schema);
   const as = (role: string) => urlAs(on.databaseUrl, role, papers.passwordOf(role));
-  const tls = papers.tls[service];
+  const tls = papers.tlsOf(name);
   return {
     PATH: process.env["PATH"] ?? "",
-    PORT: String(on.ports[service]),
+    // As docs/running.md has it for production: not even the entry is compiled again.
+    NODE_COMPILE_CACHE: compiledFolder,
+    PORT: String(on.ports.of(name)),
     TLS_CA_FILE: tls.caFile,
     TLS_CERT_FILE: tls.certFile,
     TLS_KEY_FILE: tls.keyFile,
@@ -150,8 +227,10 @@ function environmentOf(
     JWKS_FILE: papers.jwksFile,
     DATABASE_URL: as(roles.runtime),
     DATABASE_OWNER_URL: as(roles.owner),
-    NATS_URL: on.natsUrl,
-    ...(service === "webhook-gateway" ? doorEnvironment(papers, on.ports.door) : {}),
+    ...on.broker.environmentOf(name),
+    ...(name === "webhook-gateway" ? doorEnvironment(papers, on.ports.door) : {}),
+    ...(name === "cms-service" ? browserEnvironment(papers, on.ports.cmsBrowser) : {}),
+    ...env,
   };
 }
 
@@ -164,23 +243,32 @@ function doorEnvironment(papers: Provision, port: number): Record<string, string
   };
 }
 
+/** Pages of a development server: Vite's port, which others can be told to use. */
+const browserOrigin = "http://localhost:5173";
+
+function browserEnvironment(papers: Provision, port: number): Record<string, string> {
+  return {
+    BROWSER_PORT: String(port),
+    BROWSER_ORIGINS: browserOrigin,
+    BROWSER_TLS_CERT_FILE: papers.doorTls.certFile,
+    BROWSER_TLS_KEY_FILE: papers.doorTls.keyFile,
+  };
+}
+
 async function startService(
-  name: ServiceName,
-  folder: string,
-  port: number,
-  env: Record<string, string>,
+  { name, main }: HouseService,
+  on: { folder: string; port: number; env: Record<string, string> },
 ) {
-  const logFile = join(folder, "logs", `${name}.log`);
-  const root = new URL("..", import.meta.url).pathname;
+  const logFile = join(on.folder, "logs", `${name}.log`);
   const child = await startChild({
     command: process.execPath,
-    args: [join(root, name, "main.ts")],
-    cwd: root,
-    env,
+    args: [main],
+    cwd: new URL("..", import.meta.url).pathname,
+    env: on.env,
     logFile,
     stopSignal: "SIGTERM",
   });
-  const ready = () => isReady(`https://127.0.0.1:${port}/readyz`, env["TLS_CA_FILE"] ?? "");
+  const ready = () => isReady(`https://127.0.0.1:${on.port}/readyz`, on.env["TLS_CA_FILE"] ?? "");
   await waitUntilReady(child, { name, logFile, timeoutMs: 60_000, ready });
   return { ...child, [Symbol.asyncDispose]: () => child.stop(30_000) };
 }

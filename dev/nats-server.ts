@@ -4,14 +4,28 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { connect as dial } from "node:net";
 import { join } from "node:path";
+import type { NatsPermissions } from "#mesh/identity/nats-permissions.ts";
+import type { TlsFiles } from "#mesh/process/config.ts";
 import { type Child, freePort, startChild, waitUntilReady } from "./child.ts";
 import { findNatsServer } from "./nats-binary.ts";
 
-/** A separate world of streams inside one server, with a user of its own. */
+/** A separate world of streams inside one server, with users of its own. */
 export type NatsAccount = {
   readonly name: string;
+  readonly users: readonly NatsUser[];
+};
+
+export type NatsUser = {
   readonly user: string;
-  readonly password: string;
+  /** Left out where the user shows a certificate that names it. */
+  readonly password?: string;
+  /** Without them the user may do everything in its account. */
+  readonly permissions?: NatsPermissions;
+};
+
+export type NatsTls = TlsFiles & {
+  /** Clients show a certificate of the authority; the identity in it is the name of their user. */
+  readonly mutual?: boolean;
 };
 
 export type NatsServerOptions = {
@@ -21,6 +35,9 @@ export type NatsServerOptions = {
   readonly accounts?: readonly NatsAccount[];
   readonly fileStoreBytesMax?: number;
   readonly payloadBytesMax?: number;
+  readonly tls?: NatsTls;
+  /** Lines of configuration beside ours, as where users come from an operator. */
+  readonly more?: string;
   readonly say?: (line: string) => void;
 };
 
@@ -66,8 +83,6 @@ export function natsConfig(options: NatsServerOptions & { readonly port: number 
   const { dataDir, port, accounts = [] } = options;
   const fileStoreBytesMax = options.fileStoreBytesMax ?? 8 * 1024 ** 3;
   const payloadBytesMax = options.payloadBytesMax ?? 4 * 1024 ** 2;
-  const account = ({ name, user, password }: NatsAccount) =>
-    `  ${name} { jetstream: enabled, users: [{ user: "${user}", password: "${password}" }] }\n`;
   return `# Written at every start of nats-server: changes made here are lost.
 server_name: bursar
 listen: "127.0.0.1:${port}"
@@ -78,7 +93,28 @@ jetstream {
   max_memory_store: 0
   sync_interval: always
 }
-${accounts.length > 0 ? `accounts {\n${accounts.map(account).join("")}}\n` : ""}`;
+${accountsConfig(accounts)}${tlsConfig(options.tls)}${options.more ?? ""}`;
+}
+
+function accountsConfig(accounts: readonly NatsAccount[]): string {
+  if (accounts.length === 0) return "";
+  const account = ({ name, users }: NatsAccount) =>
+    `  ${name} { jetstream: enabled, users: [\n${users.map(userConfig).join("")}  ] }\n`;
+  return `accounts {\n${accounts.map(account).join("")}}\n`;
+}
+
+/** JSON is a way to write the server's configuration; what stands in quotes is taken as it is. */
+function userConfig(user: NatsUser): string {
+  return `    ${JSON.stringify(user)}\n`;
+}
+
+function tlsConfig(tls: NatsTls | undefined): string {
+  if (tls === undefined) return "";
+  return `tls {
+  cert_file: "${tls.certFile}"
+  key_file: "${tls.keyFile}"
+${tls.mutual ? `  ca_file: "${tls.caFile}"\n  verify_and_map: true\n` : ""}}
+`;
 }
 
 /** The server greets with INFO once it serves clients, which is after JetStream has recovered. */

@@ -5,18 +5,20 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { getOption } from "@bufbuild/protobuf";
 import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
-import { stringify } from "yaml";
+import { parseDocument, stringify } from "yaml";
+import { method, service } from "#gen/bursar/mesh/v1/policy_pb.ts";
 import {
   type Authority,
   ensureAuthority,
   issueLeaf,
   issueServerCertificate,
 } from "#mesh/identity/authority.ts";
+import { identityPrefix } from "#mesh/identity/tls.ts";
 import type { TlsFiles } from "#mesh/process/config.ts";
-
-export const serviceNames = ["ledger-service", "cms-service", "webhook-gateway"] as const;
-export type ServiceName = (typeof serviceNames)[number];
+import { allServices } from "./events.ts";
+import type { HouseService, ServiceName } from "./services.ts";
 
 /** Learner that the development token speaks for. */
 export const devLearnerId = "learner-1";
@@ -27,6 +29,7 @@ export type DemoEndpoint = { readonly endpointId: string; readonly secret: strin
 export type Provision = {
   /** Certificates by identity; `dev` may call everything. */
   readonly tls: Readonly<Record<ServiceName | "dev", TlsFiles>>;
+  tlsOf(identity: string): TlsFiles;
   readonly doorTls: TlsFiles;
   readonly accessFile: string;
   readonly jwksFile: string;
@@ -35,19 +38,35 @@ export type Provision = {
   readonly endpoints: Readonly<Record<"stripe" | "standard" | "generic", DemoEndpoint>>;
   /** A stable random password, made on first use. */
   passwordOf(role: string): string;
+  /** The file that holds it. */
+  passwordFileOf(role: string): string;
+  readonly authority: Authority;
 };
 
-export async function provision(folder: string): Promise<Provision> {
+export type ProvisionOptions = {
+  readonly folder: string;
+  /** Services beside Bursar's own. */
+  readonly extra?: readonly HouseService[];
+  /** Shorter than a day in tests of renewal. */
+  readonly certificateLifeMs?: number | undefined;
+};
+
+export async function provision(options: ProvisionOptions): Promise<Provision> {
+  const { folder, extra = [] } = options;
   for (const name of ["pki", "config", "secrets"]) {
     mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
   }
   const secret = (name: string, make: () => string) =>
     kept(join(folder, "secrets", name), make, 0o600);
   const authority = await ensureAuthority(join(folder, "pki"));
+  const passwordOf = (role: string) =>
+    secret(`${role}-password`, () => randomBytes(16).toString("hex"));
   // Written once: what a developer changes in them afterwards stays.
   const accessFile = join(folder, "config", "access.yaml");
   kept(accessFile, accessConfig);
-  const tokens = await provisionTokens(folder, secret);
+  const learnerScopes = await learnersMay(extra);
+  grantScopes(accessFile, [...extra, { name: "browser", scopes: learnerScopes }]);
+  const tokens = await provisionTokens({ folder, extra, learnerScopes, secret });
   const endpoints = {
     stripe: endpoint("stripe", () => `whsec_${randomBytes(24).toString("base64url")}`),
     standard: endpoint("standard", () => `whsec_${randomBytes(32).toString("base64")}`),
@@ -57,12 +76,17 @@ export async function provision(folder: string): Promise<Provision> {
   kept(endpointsFile, () => endpointsConfig(folder, endpoints));
 
   return {
-    ...(await provisionCertificates(folder, authority)),
+    ...(await provisionCertificates(options, authority)),
     ...tokens,
+    authority,
     accessFile,
     endpointsFile,
     endpoints,
-    passwordOf: (role) => secret(`${role}-password`, () => randomBytes(16).toString("hex")),
+    passwordOf,
+    passwordFileOf(role) {
+      passwordOf(role);
+      return join(folder, "secrets", `${role}-password`);
+    },
   };
 
   function endpoint(name: string, make: () => string): DemoEndpoint {
@@ -73,24 +97,49 @@ export async function provision(folder: string): Promise<Provision> {
   }
 }
 
-async function provisionCertificates(folder: string, authority: Authority) {
-  const dir = join(folder, "pki");
-  const leaf = (name: string) => issueLeaf(authority, { name, dir });
+async function provisionCertificates(options: ProvisionOptions, authority: Authority) {
+  const { folder, extra = [], certificateLifeMs: lifeMs } = options;
+  const kept = { dir: join(folder, "pki"), ...(lifeMs === undefined ? {} : { lifeMs }) };
+  const leaf = (name: string) => issueLeaf(authority, { name, ...kept });
+  const tls = {
+    "ledger-service": await leaf("ledger-service"),
+    "cms-service": await leaf("cms-service"),
+    "webhook-gateway": await leaf("webhook-gateway"),
+    dev: await leaf("dev"),
+  };
+  const all = new Map<string, TlsFiles>(Object.entries(tls));
+  for (const { name } of extra) all.set(name, await leaf(name));
   return {
-    tls: {
-      "ledger-service": await leaf("ledger-service"),
-      "cms-service": await leaf("cms-service"),
-      "webhook-gateway": await leaf("webhook-gateway"),
-      dev: await leaf("dev"),
+    tls,
+    tlsOf(identity: string) {
+      const files = all.get(identity);
+      if (files === undefined) throw new Error(`this house has no certificate for ${identity}`);
+      return files;
     },
-    doorTls: await issueServerCertificate(authority, { name: "door", dir }),
+    doorTls: await issueServerCertificate(authority, { name: "door", ...kept }),
   };
 }
 
-/** Services meet on the broker; only the developer's identity calls them, so far. */
+/** Bursar's own services meet on the broker: only the developer's identity calls them. */
 function accessConfig(): string {
-  const identity = "spiffe://bursar/dev";
+  const identity = `${identityPrefix}dev`;
   return stringify({ grants: [{ identity, scopes: ["*.*.*"], ledgerIds: ["*"] }] });
+}
+
+type Granted = Pick<HouseService, "name" | "scopes" | "ledgerIds">;
+
+/** What an added service may do is written once: what a developer makes of it stays. */
+function grantScopes(accessFile: string, services: readonly Granted[]): void {
+  const document = parseDocument(readFileSync(accessFile, "utf8"));
+  const grants = document.get("grants") as { toJSON(): { identity: string }[] } | undefined;
+  const listed = new Set(grants?.toJSON().map(({ identity }) => identity));
+  const missing = services.filter(({ name, scopes = [] }) => {
+    return scopes.length > 0 && !listed.has(`${identityPrefix}${name}`);
+  });
+  for (const { name, scopes, ledgerIds = [] } of missing) {
+    document.addIn(["grants"], { identity: `${identityPrefix}${name}`, scopes, ledgerIds });
+  }
+  if (missing.length > 0) writeFileSync(accessFile, String(document));
 }
 
 function endpointsConfig(folder: string, endpoints: Provision["endpoints"]): string {
@@ -133,21 +182,32 @@ function endpointsConfig(folder: string, endpoints: Provision["endpoints"]): str
   });
 }
 
-async function provisionTokens(
-  folder: string,
-  secret: (name: string, make: () => string) => string,
-): Promise<{ jwksFile: string; learnerJwt: string }> {
+/** What the course service and each added one admit end users to, from a page too. */
+async function learnersMay(extra: readonly HouseService[]): Promise<readonly string[]> {
+  const names = ["cms-service", ...extra.map(({ name }) => name)];
+  const services = await allServices();
+  const served = services.filter((desc) => names.includes(getOption(desc, service).identity));
+  const policies = served.flatMap(({ methods }) => methods.map((desc) => getOption(desc, method)));
+  return [...new Set(policies.filter(({ endUsers }) => endUsers).flatMap(({ scopes }) => scopes))];
+}
+
+async function provisionTokens(options: {
+  readonly folder: string;
+  readonly extra: readonly HouseService[];
+  readonly learnerScopes: readonly string[];
+  readonly secret: (name: string, make: () => string) => string;
+}): Promise<{ jwksFile: string; learnerJwt: string }> {
+  const { folder, extra, learnerScopes, secret } = options;
   const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
   const fresh = JSON.stringify({ ...(await exportJWK(privateKey)), alg: "EdDSA", kid: "dev" });
   const { d, ...publicJwk } = JSON.parse(secret("token-key.json", () => fresh)) as JWK;
   const jwksFile = join(folder, "config", "jwks.json");
   writeFileSync(jwksFile, JSON.stringify({ keys: [publicJwk] }));
   const key = await importJWK({ ...publicJwk, ...(d === undefined ? {} : { d }) }, "EdDSA");
-  const scopes = ["catalog.read", "orders.write", "orders.read", "enrollments.read", "access.read"];
-  const learnerJwt = await new SignJWT({ scope: scopes.map((scope) => `cms.${scope}`).join(" ") })
+  const learnerJwt = await new SignJWT({ scope: learnerScopes.join(" ") })
     .setProtectedHeader({ alg: "EdDSA", kid: "dev" })
     .setSubject(devLearnerId)
-    .setAudience("cms-service")
+    .setAudience(["cms-service", ...extra.map(({ name }) => name)])
     .setIssuedAt()
     .setExpirationTime("24h")
     .sign(key);

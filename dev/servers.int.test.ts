@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { openPool } from "#mesh/database/pool.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { publish } from "#mesh/events/publish.ts";
@@ -110,7 +111,9 @@ test.skipIf(!strace)("the broker has an event on disk before it acknowledges it"
   await using server = await startNatsServer({ dataDir: join(folder, "traced") });
   const log = silentLog();
   const metrics = createMetrics("test");
-  await using broker = openBroker({ url: server.url, name: "test", log, metrics });
+  await using broker = openBroker({
+    ...{ url: server.url, name: "test", events: [PaymentSucceededSchema], log, metrics },
+  });
   await publish(broker, encodedPayment("pi_warm"), { deadlineMs: 10_000 });
   const file = join(folder, "trace");
   const options = ["-f", "-e", "trace=pwrite64,fsync,fdatasync", "-s", "2000", "-o", file];

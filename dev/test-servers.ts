@@ -35,7 +35,7 @@ export default async function setup(): Promise<() => Promise<void>> {
 
 function startTestBroker(folder: string) {
   const accounts = Array.from({ length: accountsMax }, (_, n) => {
-    return { name: `TEST${n}`, user: `test${n}`, password: `test${n}` };
+    return { name: `TEST${n}`, users: [{ user: `test${n}`, password: `test${n}` }] };
   });
   return startNatsServer({
     dataDir: join(folder, "nats"),

@@ -5,7 +5,9 @@ import { relative } from "node:path";
 import { environmentOfHouse, writeEnvironment } from "./environment.ts";
 import { openHouse } from "./house.ts";
 import { houseIn } from "./running.ts";
+import { serviceIn } from "./services.ts";
 import { bold, dim } from "./terminal.ts";
+import { openTraces } from "./traces.ts";
 
 const stop = Promise.withResolvers<void>();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -24,8 +26,17 @@ if (runs !== undefined) {
 }
 const before = existsSync(`${folder}/pids`);
 console.log(before ? "starting on the data in .bursar/ …" : "starting for the first time …");
-const house = await openHouse({ folder, say: (line) => console.log(dim(line)) });
+// Closed after the house, whose services send their last spans as they stop.
+const traces = process.env["TRACES"] ? await openTraces({ say: console.log }) : undefined;
+const env = { ...process.env, ...(traces && { OTEL_EXPORTER_OTLP_ENDPOINT: traces.url }) };
+// Folders of services of your own: SERVICES=examples/receipt-service make up
+const extra = (process.env["SERVICES"] ?? "")
+  .split(/[\s,]+/)
+  .filter(Boolean)
+  .map(serviceIn);
+const house = await openHouse({ folder, env, extra, say: (line) => console.log(dim(line)) });
 {
+  await using _traces = traces;
   await using _house = house;
   const envFile = relative(process.cwd(), writeEnvironment(house));
   printAddresses(environmentOfHouse(house), envFile);
@@ -43,9 +54,12 @@ function printAddresses(env: Record<string, string>, envFile: string): void {
   address("gateway (admin)", env["BURSAR_GATEWAY_ADMIN_URL"]);
   address("ledger", env["BURSAR_LEDGER_URL"]);
   address("cms", env["BURSAR_CMS_URL"]);
+  address("cms (browsers)", env["BURSAR_CMS_BROWSER_URL"]);
+  for (const { name } of house.extra) address(name, house.urlOf(name));
   // Without its password, which the env file holds.
   address("broker", `nats://${new URL(env["NATS_URL"] ?? "").host}`);
   address("logs", ".bursar/logs/");
+  address("traces", traces?.url ?? "TRACES=1 make up shows them");
 
   console.log(bold("\nTry, in another terminal in this folder:"));
   console.log(dim(`\n  source ${envFile}; export PATH="$PWD/node_modules/.bin:$PATH"\n`));

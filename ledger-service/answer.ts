@@ -25,11 +25,15 @@ export type Answer =
     }
   | { readonly kind: "refused"; readonly detail: RefusalDetail };
 
+/** A command, and the trace that what becomes of it belongs to. */
+export type Asked = { readonly command: Command; readonly traceparent: string | undefined };
+
 export async function answerCommands(
   tx: Tx,
   ledgerId: string,
-  commands: readonly Command[],
+  asked: readonly Asked[],
 ): Promise<readonly Answer[]> {
+  const commands = asked.map(({ command }) => command);
   const needs: BatchNeeds = new Map();
   for (const command of commands) addNeeds(needs, ledgerId, command);
   const creates = commands.some(({ kind }) => kind === "create-ledger");
@@ -38,7 +42,10 @@ export async function answerCommands(
     creating: creates ? [ledgerId] : [],
     decide: (booksOf) => {
       const books = booksOf(ledgerId);
-      return commands.map((command) => decideCommand(books, command));
+      return asked.map(({ command, traceparent }) => {
+        books.traceparent = traceparent;
+        return decideCommand(books, command);
+      });
     },
   });
   const journal = journalOf(ledgerId);

@@ -13,11 +13,16 @@ import { startConsumer } from "#mesh/events/consume.ts";
 import type { ConsumerDefinition } from "#mesh/events/consumer-definition.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
 import { deadLetterService } from "#mesh/events/dead-letter-service.ts";
+import { checkEvents } from "#mesh/policy/check.ts";
 import type { Log } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
+import { runUntilSignal } from "#mesh/process/run.ts";
+import { createServiceLog } from "#mesh/process/service-log.ts";
 import { startServer } from "#mesh/rpc/server.ts";
-import type { Config } from "./config.ts";
+import { startTelemetry } from "#mesh/telemetry/start.ts";
+import { type Config, readConfig } from "./config.ts";
 import { handlePayments, paymentEvents } from "./consumer.ts";
+import { ledgerEvents } from "./journal.ts";
 import { startPoster } from "./poster.ts";
 import { startRelay } from "./relay.ts";
 import { ledgerService } from "./rpc/service.ts";
@@ -35,10 +40,19 @@ const batchMax = 1_000;
 
 export type LedgerApp = AsyncDisposable & { readonly port: number };
 
+export async function run(): Promise<void> {
+  const { env } = process;
+  const log = createServiceLog(service, env);
+  await runUntilSignal(log, async () => startLedger(readConfig(env), log));
+}
+
 export async function startLedger(config: Config, log: Log): Promise<LedgerApp> {
+  checkEvents({ service, produces: ledgerEvents, consumes: paymentEvents });
   await using stack = new AsyncDisposableStack();
   const { database } = config;
   const metrics = createMetrics(service);
+  stack.use(await startTelemetry({ service, config: config.telemetry, log, metrics }));
+  const events = [...paymentEvents, ...ledgerEvents];
 
   const migrations = new URL("./migrations/", import.meta.url);
   await migrate({ url: database.ownerUrl, schema, migrations, log });
@@ -49,7 +63,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
     applicationName: service,
   });
   stack.defer(() => pool.end({ timeout: 5 }));
-  const broker = stack.use(openBroker({ ...config.broker, name: service, log, metrics }));
+  const broker = stack.use(openBroker({ ...config.broker, name: service, events, log, metrics }));
 
   const relay = stack.use(startRelay({ pool, broker, log, metrics }));
   const afterCommit = () => relay.wake();

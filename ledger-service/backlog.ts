@@ -17,6 +17,8 @@ export type BacklogRow = {
   readonly sequence: bigint;
   readonly subject: string;
   readonly data: Uint8Array;
+  /** Of what caused the fact; null where nobody's trace did. */
+  readonly traceparent: string | null;
   readonly time: Date;
 };
 
@@ -40,7 +42,7 @@ export async function readRows(
   rowsMax: number,
 ): Promise<BacklogRow[]> {
   return session<BacklogRow[]>`
-    select sequence, subject, data, written.recorded_time as time
+    select sequence, subject, data, traceparent, written.recorded_time as time
     from journal
     cross join lateral (
       select recorded_time from batch
@@ -57,7 +59,9 @@ export function eventOf({ ledgerId }: Backlog, row: BacklogRow): EncodedEvent {
   const schema = schemaOf.get(row.subject);
   assert(schema, `the journal holds ${row.subject}, which is no event of the ledger`);
   const messageId = `${ledgerId}/${row.sequence}`;
-  return wrapEvent(schema, row.data, { messageId, source, time: row.time, key: ledgerId });
+  const traceparent = row.traceparent ?? undefined;
+  const { time } = row;
+  return wrapEvent(schema, row.data, { messageId, source, time, traceparent, key: ledgerId });
 }
 
 export async function notePosition(session: Session, id: bigint, sequence: bigint): Promise<void> {

@@ -6,6 +6,7 @@ import {
   readDatabaseConfig,
   readEnv,
   readMeshConfig,
+  readTelemetryConfig,
 } from "#mesh/process/config.ts";
 
 export type Config = ReturnType<typeof readConfig>;
@@ -13,6 +14,7 @@ export type Config = ReturnType<typeof readConfig>;
 export function readConfig(env: Env) {
   return readEnv(env, (read) => ({
     mesh: readMeshConfig(read),
+    telemetry: readTelemetryConfig(read),
     database: readDatabaseConfig(read),
     broker: readBrokerConfig(read),
   }));

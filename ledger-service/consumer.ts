@@ -40,7 +40,9 @@ export const paymentEvents = [
 type PaymentEvent = Received<(typeof paymentEvents)[number]>;
 
 export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Promise<Handled> {
-  const facts = batch.map(({ message }) => ({ message, fact: factOf(message) }));
+  const facts = batch.map(({ message, traceparent }) => {
+    return { message, traceparent, fact: factOf(message) };
+  });
   const needs: BatchNeeds = new Map();
   const charted = new Set<string>();
   for (const { message, fact } of facts) {
@@ -57,13 +59,15 @@ export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Pr
     // A fact has happened, whether or not anybody prepared books for it.
     creating: [...needs.keys()].sort(),
     decide: (booksOf) => {
-      return facts.map(({ message, fact }): Recorded => {
+      return facts.map(({ message, traceparent, fact }): Recorded => {
         const occurredTime = message.occurredTime;
         assert(occurredTime && message.provenance, "validation requires time and provenance");
         // What a column cannot hold would otherwise stop the whole batch.
         if (!isTime(occurredTime)) return outOfRange(occurredTime);
         const metadata = notesOf(message.provenance);
-        return recordFact(booksOf(message.ledgerId), fact, { occurredTime, metadata });
+        const books = booksOf(message.ledgerId);
+        books.traceparent = traceparent;
+        return recordFact(books, fact, { occurredTime, metadata });
       });
     },
   });

@@ -5,6 +5,7 @@ import { openBroker } from "#mesh/events/broker.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
+import { ledgerEvents } from "./journal.ts";
 import {
   openLedgerDatabase,
   openPoster,
@@ -52,7 +53,10 @@ test("a leader that is cut off from the broker leaves the lead to one that is no
   await using poster = openPoster(database);
   await prepareLedger(poster);
   await using other = anotherPool(database);
-  const options = { name: "cut off", log: silentLog(), metrics: createMetrics("test") };
+  const options = {
+    name: "cut-off",
+    ...{ events: ledgerEvents, log: silentLog(), metrics: createMetrics("test") },
+  };
   const cutOff = openBroker({ ...options, url: broker.url });
   await using _first = relayOf(other.pool, cutOff);
   await publishedUpTo(database.pool, preparedSequence);
@@ -64,7 +68,10 @@ test("a leader that is cut off from the broker leaves the lead to one that is no
 
 test("who has no broker does not ask for the lead", async () => {
   await using database = await openLedgerDatabase();
-  const options = { name: "absent", log: silentLog(), metrics: createMetrics("test") };
+  const options = {
+    name: "absent",
+    ...{ events: ledgerEvents, log: silentLog(), metrics: createMetrics("test") },
+  };
   await using absent = openBroker({ ...options, url: "nats://127.0.0.1:1" });
   await using _relay = relayOf(database.pool, absent);
   for (let look = 0; look < 10; look++) {

@@ -1,10 +1,5 @@
-// Starts the ledger service and stops it when it is asked to.
+// The ledger service as a process.
 
-import { createLog } from "#mesh/process/log.ts";
-import { runUntilSignal } from "#mesh/process/run.ts";
-import { service, startLedger } from "./app.ts";
-import { readConfig } from "./config.ts";
+import { startProcess } from "#mesh/process/start.ts";
 
-const log = createLog({ service, level: process.env["LOG_LEVEL"] || "info" });
-
-await runUntilSignal(log, () => startLedger(readConfig(process.env), log));
+await startProcess(() => import("./app.ts"));

@@ -7,7 +7,8 @@ import type { Pool } from "#mesh/database/pool.ts";
 import { inTransaction, isFault } from "#mesh/database/transaction.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { refuse } from "#mesh/rpc/errors.ts";
-import { type Answer, answerCommands } from "./answer.ts";
+import { currentTraceparent, outsideSpans } from "#mesh/telemetry/trace.ts";
+import { type Answer, type Asked, answerCommands } from "./answer.ts";
 import type { Command } from "./rules/commands.ts";
 
 export type Poster = AsyncDisposable & {
@@ -36,8 +37,7 @@ const queuedEntriesMax = 100_000;
 const attemptsMax = 3;
 const pauseMsMax = 250;
 
-type Item = {
-  readonly command: Command;
+type Item = Asked & {
   readonly weight: number;
   readonly signal: AbortSignal;
   readonly answer: PromiseWithResolvers<Answer>;
@@ -92,10 +92,9 @@ export function startPoster({ pool, metrics, afterCommit }: PosterOptions): Post
 
   /** After a fault nobody knows whether it was committed. It is run again: the keys know. */
   async function commit(ledgerId: string, items: readonly Item[]): Promise<readonly Answer[]> {
-    const commands = items.map(({ command }) => command);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(pool, (tx) => answerCommands(tx, ledgerId, commands));
+        return await inTransaction(pool, (tx) => answerCommands(tx, ledgerId, items));
       } catch (error) {
         if (!isFault(error) || attempt === attemptsMax) throw error;
       }
@@ -116,7 +115,8 @@ export function startPoster({ pool, metrics, afterCommit }: PosterOptions): Post
       lane.items.push(...items);
       if (!lanes.has(ledgerId)) {
         lanes.set(ledgerId, lane);
-        lane.running = drain(ledgerId, lane);
+        // It works for the calls that come after this one, too.
+        lane.running = outsideSpans(() => drain(ledgerId, lane));
       }
       return Promise.all(items.map(({ answer }) => answer.promise));
     },
@@ -129,7 +129,8 @@ export function startPoster({ pool, metrics, afterCommit }: PosterOptions): Post
 
 function createItem(command: Command, signal: AbortSignal): Item {
   const weight = command.kind === "post" ? command.draft.entries.length : 1;
-  return { command, weight, signal, answer: Promise.withResolvers() };
+  const traceparent = currentTraceparent();
+  return { command, traceparent, weight, signal, answer: Promise.withResolvers() };
 }
 
 function take(items: Item[]): Item[] {

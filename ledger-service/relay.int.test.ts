@@ -7,6 +7,7 @@ import type { Broker } from "#mesh/events/broker.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
+import { ledgerEvents } from "./journal.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -141,7 +142,10 @@ test("facts wait in the journal while the broker is away", async () => {
   await using database = await openLedgerDatabase();
   await using poster = openPoster(database);
   await prepareLedger(poster);
-  const options = { name: "absent", log: silentLog(), metrics: createMetrics("test") };
+  const options = {
+    name: "absent",
+    ...{ events: ledgerEvents, log: silentLog(), metrics: createMetrics("test") },
+  };
   await using absent = openBroker({ ...options, url: "nats://127.0.0.1:1" });
   {
     await using _relay = relayOf(database.pool, absent);

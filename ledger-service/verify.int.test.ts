@@ -43,7 +43,7 @@ beforeAll(async () => {
     refundedTotal("pi/2/succeeded", 7n),
     refunded("pi/2/succeeded", "re/2/failed", 7n),
     payoutPaid("po_1", 5n),
-  ].map(receive);
+  ].map((report) => receive(report));
   await inTransaction(database.pool, (tx) => handlePayments(tx, payments));
   const { superUrl: url } = database;
   intruder = openPool({ url, schema: "ledger", connectionsMax: 1, applicationName: "intruder" });

@@ -10,12 +10,16 @@ import { openPool } from "#mesh/database/pool.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { consumerService } from "#mesh/events/consumer-service.ts";
 import { deadLetterService } from "#mesh/events/dead-letter-service.ts";
+import { checkEvents } from "#mesh/policy/check.ts";
 import { warmUp } from "#mesh/policy/validation.ts";
 import type { Env } from "#mesh/process/config.ts";
 import type { Log } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
+import { runUntilSignal } from "#mesh/process/run.ts";
+import { createServiceLog } from "#mesh/process/service-log.ts";
 import { startServer } from "#mesh/rpc/server.ts";
-import type { Config } from "./config.ts";
+import { startTelemetry } from "#mesh/telemetry/start.ts";
+import { type Config, readConfig } from "./config.ts";
 import { deliveryService } from "./deliveries.ts";
 import { type DeskOptions, deskConsumer, startDesk } from "./desk.ts";
 import { startDoor } from "./door/listen.ts";
@@ -31,14 +35,23 @@ export const service = "webhook-gateway";
 
 export type Gateway = AsyncDisposable & { readonly port: number; readonly doorPort: number };
 
+export async function run(): Promise<void> {
+  const { env } = process;
+  const log = createServiceLog(service, env);
+  await runUntilSignal(log, async () => startGateway(readConfig(env), env, log));
+}
+
 export async function startGateway(config: Config, env: Env, log: Log): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
   const endpoints = readEndpoints(config.endpointsFile, env, new Date());
-  warmUp([WebhookReceivedSchema, ...paymentEventSchemas]);
+  const events = [WebhookReceivedSchema, ...paymentEventSchemas];
+  checkEvents({ service, produces: events, consumes: [WebhookReceivedSchema] });
+  warmUp(events);
   const metrics = createMetrics(service);
+  stack.use(await startTelemetry({ service, config: config.telemetry, log, metrics }));
   const load = createLoad(config.load);
 
-  const broker = stack.use(openBroker({ ...config.broker, name: service, log, metrics }));
+  const broker = stack.use(openBroker({ ...config.broker, name: service, events, log, metrics }));
   const pool = openPool({ ...config.database, schema: "gateway", applicationName: service });
   stack.defer(() => pool.end({ timeout: 5 }));
 
@@ -77,7 +90,7 @@ export async function startGateway(config: Config, env: Env, log: Log): Promise<
     bodyTimeoutMs: config.bodyTimeoutMs,
     now: () => new Date(),
   });
-  const door = stack.use(await startDoor(config.door, log, receive));
+  const door = stack.use(await startDoor(config.door, log, receive, metrics));
 
   const opened = stack.move();
   return {

@@ -7,6 +7,7 @@ import {
   readDatabaseConfig,
   readEnv,
   readMeshConfig,
+  readTelemetryConfig,
 } from "#mesh/process/config.ts";
 
 export type Config = ReturnType<typeof readConfig>;
@@ -23,6 +24,7 @@ export function readConfig(env: Env) {
     });
     return {
       mesh,
+      telemetry: readTelemetryConfig(read),
       database: readDatabaseConfig(read),
       broker: readBrokerConfig(read),
       /** `bursar.webhook.v1.GatewayConfig` as JSON or YAML. */

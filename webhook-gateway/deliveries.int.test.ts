@@ -24,7 +24,7 @@ let client: Client<typeof DeliveryService>;
 beforeAll(async () => {
   const migrations = new URL("./migrations/", import.meta.url);
   database = await openTestDatabase({ schema: "gateway", migrations });
-  testBroker = await openTestBroker();
+  testBroker = await openTestBroker("webhook-gateway");
   await ensureStream(testBroker.broker, "WEBHOOKS");
   server = await startTestServer({
     service: "webhook-gateway",

@@ -28,7 +28,7 @@ let desk: AsyncDisposable;
 
 beforeAll(async () => {
   database = await openTestDatabase({ schema: "gateway", migrations });
-  testBroker = await openTestBroker();
+  testBroker = await openTestBroker("webhook-gateway");
   for (const name of ["WEBHOOKS", "PAYMENTS"] as const) await ensureStream(testBroker.broker, name);
   metrics = createMetrics("test");
   desk = openDesk();

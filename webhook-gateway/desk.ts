@@ -79,7 +79,7 @@ async function settle(
 ): Promise<Handled> {
   if (doorBusy()) await sleep(giveWayMs);
   const events = settled.flatMap(({ received, outcome }) => {
-    return encodePaymentEvents(received.message, outcome, source);
+    return encodePaymentEvents(received, outcome, source);
   });
   const outcomes = await publishAll(broker, events, { deadlineMs: publishDeadlineMs });
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
@@ -90,7 +90,7 @@ async function settle(
 
 /** Everything in them comes from the stored webhook: the same again is the same bytes. */
 function encodePaymentEvents(
-  webhook: WebhookReceived,
+  { message: webhook, traceparent }: Received<typeof WebhookReceivedSchema>,
   outcome: Outcome,
   source: string,
 ): EncodedEvent[] {
@@ -100,6 +100,7 @@ function encodePaymentEvents(
       messageId: `${webhook.webhookId}/${index + 1}`,
       source,
       time: receivedTimeOf(webhook),
+      traceparent,
     });
   });
 }

@@ -22,7 +22,7 @@ let publisher: StoreWebhook;
 let door: TestDoor;
 
 beforeAll(async () => {
-  testBroker = await openTestBroker();
+  testBroker = await openTestBroker("webhook-gateway");
   publisher = publisherTo(testBroker.broker);
   door = await openTestDoor(publisher);
 });
@@ -169,6 +169,7 @@ test("without the broker it is 503 with Retry-After, and with it 200 again", asy
   await using broker = openBroker({
     url: proxy.url,
     name: "through-proxy",
+    events: [WebhookReceivedSchema],
     log: silentLog(),
     metrics: createMetrics("test"),
     streamBytesMax: testBroker.broker.streamBytesMax,
@@ -198,6 +199,7 @@ test("a broker that stays away is waited for no longer, and used as soon as it i
   await using broker = openBroker({
     url: proxy.url,
     name: "through-proxy",
+    events: [WebhookReceivedSchema],
     log: silentLog(),
     metrics: createMetrics("test"),
     streamBytesMax: testBroker.broker.streamBytesMax,
@@ -223,7 +225,9 @@ test("a broker that was never there is not waited for either", async () => {
   await using proxy = await openProxy(testBroker.url);
   proxy.cut();
   const metrics = createMetrics("test");
-  await using broker = openBroker({ url: proxy.url, name: "x", log: silentLog(), metrics });
+  await using broker = openBroker({
+    ...{ url: proxy.url, name: "x", events: [WebhookReceivedSchema], log: silentLog(), metrics },
+  });
   await expect.poll(() => broker.absentMs, { timeout: 5_000 }).toBeGreaterThan(1_000);
   await using away = await openTestDoor(publisherTo(broker, 8_000));
   const body = stripeEvent("evt_nowhere");

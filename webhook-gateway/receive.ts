@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { WebhookReceived } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import type { Log } from "#mesh/process/log.ts";
+import { type Span, type SpanStart, withSpan } from "#mesh/telemetry/trace.ts";
 import { type Answer, answers, respond, respondUnread } from "./door/answer.ts";
 import { announcesMoreThan, readBody } from "./door/body.ts";
 import type { Handle } from "./door/listen.ts";
@@ -65,26 +66,51 @@ async function receive(
   }
   if (!load.takeRequest()) return refuseUnread(endpointId, "busy", answers.unavailable);
 
-  const endTimer = metrics.ackSeconds.startTimer();
+  const startedAt = performance.now();
   try {
-    if (request.headers.expect !== undefined) response.writeContinue();
-    const read = await readBody(request, load, {
-      bytesMax: endpoint.bodyBytesMax,
-      timeoutMs: options.bodyTimeoutMs,
+    await withSpan(doorSpan(endpointId), async (span) => {
+      if (request.headers.expect !== undefined) response.writeContinue();
+      const read = await readBody(request, load, {
+        bytesMax: endpoint.bodyBytesMax,
+        timeoutMs: options.bodyTimeoutMs,
+      });
+      if (read.kind === "gone") {
+        return metrics.rejected.inc({ endpoint: endpointId, reason: "gone" });
+      }
+      if (read.kind !== "read") {
+        const answer = unreadAnswers[read.kind];
+        tellAnswer(span, answer);
+        return refuseUnread(endpointId, read.kind, answer);
+      }
+      try {
+        const answer = await answerTo(options, endpoint, request, read.bytes);
+        respond(response, answer, connection.closing);
+        tellAnswer(span, answer);
+        if (answer.status >= 300) return;
+        metrics.ackSeconds.observe({}, (performance.now() - startedAt) / 1_000, span);
+      } finally {
+        load.releaseBytes(read.bytes.byteLength);
+      }
     });
-    if (read.kind === "gone") return metrics.rejected.inc({ endpoint: endpointId, reason: "gone" });
-    if (read.kind !== "read") return refuseUnread(endpointId, read.kind, unreadAnswers[read.kind]);
-
-    try {
-      const answer = await answerTo(options, endpoint, request, read.bytes);
-      respond(response, answer, connection.closing);
-      if (answer.status < 300) endTimer();
-    } finally {
-      load.releaseBytes(read.bytes.byteLength);
-    }
   } finally {
     load.releaseRequest();
   }
+}
+
+/** The trace of a webhook begins here: its sender's own, if it has one, is nobody's we know. */
+function doorSpan(endpointId: string): SpanStart {
+  const route = "/v1/in/{endpoint_id}";
+  const attributes = {
+    "http.request.method": "POST",
+    "http.route": route,
+    "bursar.endpoint": endpointId,
+  };
+  return { name: `POST ${route}`, kind: "server", parent: null, attributes };
+}
+
+function tellAnswer(span: Span, { status }: Answer): void {
+  span.set({ "http.response.status_code": status });
+  if (status >= 500) span.end({ code: String(status) });
 }
 
 const unreadAnswers = {

@@ -4,10 +4,13 @@
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import Stripe from "stripe";
-import { brokerAddress } from "#mesh/events/broker.ts";
+import { brokerAccess } from "#mesh/events/broker-access.ts";
+import { silentLog } from "#mesh/testing/broker.ts";
 import { listenHttps } from "./listen.ts";
 
-const broker = jetstream(await connect(brokerAddress(process.env["NATS_URL"] ?? "")));
+const broker = jetstream(
+  await connect(brokerAccess({ url: process.env["NATS_URL"] ?? "" }, silentLog())),
+);
 const secret = process.env["BENCH_SECRET"] ?? "";
 const subject = process.env["BENCH_SUBJECT"] ?? "";
 const stripe = new Stripe("sk_test_unused");

@@ -11,7 +11,7 @@ import {
   OrderChangedSchema,
 } from "#gen/bursar/cms/v1/events_pb.ts";
 import type { Tx } from "#mesh/database/pool.ts";
-import { type EncodedEvent, encodeEvent } from "#mesh/events/event.ts";
+import { type EncodedEvent, type EncodeOptions, encodeEvent } from "#mesh/events/event.ts";
 import { appendEncoded } from "#mesh/events/outbox.ts";
 import type { EnrollmentState } from "./enrollment.ts";
 import type { Payment } from "./payment.ts";
@@ -19,8 +19,16 @@ import { type EnrollmentChange, type Order, type Settlement, settle } from "./se
 import * as store from "./store.ts";
 import { orderStateToWire } from "./wire.ts";
 
+/** Traces of the events that told of an order's payments, by the order's id. */
+export type Causes = ReadonlyMap<string, string | undefined>;
+
 /** All orders that the totals name are there, and locked by the caller. */
-export async function settlePayments(tx: Tx, totals: readonly Payment[], now: Date): Promise<void> {
+export async function settlePayments(
+  tx: Tx,
+  totals: readonly Payment[],
+  now: Date,
+  causes: Causes = new Map(),
+): Promise<void> {
   if (totals.length === 0) return;
   const before = await store.lockPayments(tx, totals);
   const settlement = settle(await readStanding(tx, before, totals), totals);
@@ -31,7 +39,7 @@ export async function settlePayments(tx: Tx, totals: readonly Payment[], now: Da
   await store.deleteGrants(tx, settlement.removedGrants);
   await store.upsertGrants(tx, settlement.grants, now);
   await store.updateEnrollments(tx, settlement.enrollments, now);
-  await appendEncoded(tx, eventsOf(settlement, now));
+  await appendEncoded(tx, eventsOf(settlement, causes, now));
 }
 
 async function readStanding(tx: Tx, before: readonly Payment[], totals: readonly Payment[]) {
@@ -47,21 +55,27 @@ async function readStanding(tx: Tx, before: readonly Payment[], totals: readonly
   return { orders, payments, enrollments, grants };
 }
 
-function eventsOf({ orders, enrollments }: Settlement, now: Date): EncodedEvent[] {
+function eventsOf({ orders, enrollments }: Settlement, causes: Causes, now: Date): EncodedEvent[] {
+  const optionsFor = (orderId: string) => ({
+    messageId: randomUUID(),
+    source: "cms-service",
+    time: now,
+    traceparent: causes.get(orderId),
+  });
   return [
-    ...orders.map((order) => orderEvent(order, now)),
-    ...enrollments.flatMap((change) => enrollmentEvent(change, now)),
+    ...orders.map((order) => orderEvent(order, optionsFor(order.orderId))),
+    ...enrollments.flatMap((change) => enrollmentEvent(change, optionsFor(change.orderId))),
   ];
 }
 
-function orderEvent({ orderId, learnerId, state }: Order, now: Date): EncodedEvent {
+function orderEvent({ orderId, learnerId, state }: Order, options: EncodeOptions): EncodedEvent {
   const event = {
     orderId,
     learnerId,
     state: orderStateToWire[state],
-    changeTime: timestampFromDate(now),
+    changeTime: timestampFromDate(options.time),
   };
-  return encodeEvent(OrderChangedSchema, event, optionsOf(now));
+  return encodeEvent(OrderChangedSchema, event, options);
 }
 
 const enrollmentEvents = {
@@ -71,14 +85,11 @@ const enrollmentEvents = {
   none: EnrollmentRevokedSchema,
 } as const satisfies Record<EnrollmentState, unknown>;
 
-function enrollmentEvent(change: EnrollmentChange, now: Date): EncodedEvent[] {
+function enrollmentEvent(change: EnrollmentChange, options: EncodeOptions): EncodedEvent[] {
   const { state, before, learnerId, courseId, orderId } = change;
   // Revoked and never opened are the same to others: who had no access has lost none.
   if (enrollmentEvents[state] === enrollmentEvents[before]) return [];
-  const event = { learnerId, courseId, orderId, changeTime: timestampFromDate(now) };
-  return [encodeEvent(enrollmentEvents[state], event, optionsOf(now))];
-}
-
-function optionsOf(time: Date) {
-  return { messageId: randomUUID(), source: "cms-service", time };
+  const changeTime = timestampFromDate(options.time);
+  const event = { learnerId, courseId, orderId, changeTime };
+  return [encodeEvent(enrollmentEvents[state], event, options)];
 }

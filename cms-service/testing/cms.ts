@@ -16,10 +16,14 @@ import { Refusal, RefusalDetailSchema } from "#gen/bursar/cms/v1/refusal_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
 import { openPool } from "#mesh/database/pool.ts";
+import { operatorRoutes } from "#mesh/service/events.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { startTestServer, type TestServer } from "#mesh/testing/rpc.ts";
-import { cmsRoutes, migrations, schema, service } from "../app.ts";
+import { cmsRoutes, cmsService, migrations, schema } from "../app.ts";
 import type { OrderServiceOptions } from "../commerce/order-service.ts";
+import { ledgerConsumer } from "../consumer.ts";
+
+const { service } = cmsService;
 
 export type TestCms = AsyncDisposable & {
   readonly database: TestDatabase;
@@ -46,7 +50,10 @@ export async function openTestCms(
   const server = stack.use(
     await startTestServer({
       service,
-      routes: cmsRoutes({ ...options, pool: database.pool }),
+      routes(router) {
+        cmsRoutes({ ...options, pool: database.pool })(router);
+        operatorRoutes(database.pool, [ledgerConsumer], cmsService.produces)(router);
+      },
       config: { jwksFile: tokens.jwksFile },
     }),
   );

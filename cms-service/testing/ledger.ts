@@ -61,7 +61,7 @@ export type TestLedger = AsyncDisposable & {
 
 export async function openTestLedger({ database }: TestCms): Promise<TestLedger> {
   await using stack = new AsyncDisposableStack();
-  const broker = stack.use(await openTestBroker());
+  const broker = stack.use(await openTestBroker("cms-service"));
   await ensureStream(broker.broker, "LEDGER");
   const { pool } = database;
 

@@ -131,6 +131,8 @@ export type Books = {
   /** Zero: the ledger was never created. */
   sequence: bigint;
   displayName: string;
+  /** Of what is being decided: the trace that the facts it adds belong to. */
+  traceparent: string | undefined;
   readonly assets: Map<string, Asset>;
   readonly accounts: Map<string, Account>;
   readonly keys: Map<string, KeyUse>;
@@ -143,6 +145,8 @@ export type Books = {
 /** What the batch adds. */
 export type Written = {
   readonly facts: JournalFact[];
+  /** By sequence. */
+  readonly traceparents: Map<bigint, string>;
   readonly assets: Set<Asset>;
   readonly opened: Account[];
   readonly changed: Set<Account>;
@@ -158,6 +162,7 @@ export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Ti
     recordedTime,
     sequence,
     displayName: "",
+    traceparent: undefined,
     assets: new Map(),
     accounts: new Map(),
     keys: new Map(),
@@ -166,6 +171,7 @@ export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Ti
     transactions: new Map(),
     written: {
       facts: [],
+      traceparents: new Map(),
       assets: new Set(),
       opened: [],
       changed: new Set(),
@@ -186,7 +192,7 @@ export function createLedger(books: Books, displayName: string): void {
   assert(books.sequence === 0n, `ledger ${books.ledgerId} exists`);
   const sequence = nextSequence(books);
   books.displayName = displayName;
-  books.written.facts.push({ kind: "ledger-created", sequence, displayName });
+  addFact(books, { kind: "ledger-created", sequence, displayName });
 }
 
 export function registerAsset(books: Books, assetCode: string, scale: number): Asset {
@@ -195,7 +201,7 @@ export function registerAsset(books: Books, assetCode: string, scale: number): A
   const asset = { assetCode, scale, registeredSequence: sequence, postedMinor: 0n };
   books.assets.set(assetCode, asset);
   books.written.assets.add(asset);
-  books.written.facts.push({ kind: "asset-registered", sequence, asset });
+  addFact(books, { kind: "asset-registered", sequence, asset });
   return asset;
 }
 
@@ -218,7 +224,7 @@ export function openAccount(books: Books, key: AccountKey, kind: AccountKind): A
   books.accounts.set(name, account);
   books.written.opened.push(account);
   books.written.changed.add(account);
-  books.written.facts.push({ kind: "account-opened", sequence, account });
+  addFact(books, { kind: "account-opened", sequence, account });
   return account;
 }
 
@@ -240,7 +246,7 @@ export function post(books: Books, draft: Draft): Transaction {
   books.transactions.set(sequence, { entries: draft.entries, reversedBy: undefined });
   const reversed = books.transactions.get(draft.reversesSequence);
   if (reversed) reversed.reversedBy = sequence;
-  books.written.facts.push({ kind: "transaction-posted", sequence, transaction });
+  addFact(books, { kind: "transaction-posted", sequence, transaction });
   return transaction;
 }
 
@@ -254,7 +260,7 @@ export function keepKey(books: Books, use: KeyUse): void {
 export function refuseKey(books: Books, use: { key: string; digest: string }, refusal: Refusal) {
   const sequence = nextSequence(books);
   const { key: idempotencyKey } = use;
-  books.written.facts.push({ kind: "transaction-refused", sequence, idempotencyKey, refusal });
+  addFact(books, { kind: "transaction-refused", sequence, idempotencyKey, refusal });
   keepKey(books, { ...use, sequence, refused: true });
 }
 
@@ -293,6 +299,11 @@ function postEntry(books: Books, sequence: bigint, { account: key, side, amountM
     debitsMinorAfter: account.debitsMinor,
     creditsMinorAfter: account.creditsMinor,
   });
+}
+
+function addFact({ written, traceparent }: Books, fact: JournalFact): void {
+  written.facts.push(fact);
+  if (traceparent !== undefined) written.traceparents.set(fact.sequence, traceparent);
 }
 
 function nextSequence(books: Books): bigint {

@@ -35,14 +35,17 @@ export type EntryRow = {
   readonly creditsMinorAfter: bigint;
 };
 
-export function journal(tx: Tx, rows: readonly OfLedger<JournalRow>[]) {
+export type TracedRow = OfLedger<JournalRow> & { readonly traceparent: string | undefined };
+
+export function journal(tx: Tx, rows: readonly TracedRow[]) {
   return tx`
-    insert into journal (ledger_id, sequence, subject, data)
+    insert into journal (ledger_id, sequence, subject, data, traceparent)
     select * from unnest(
       ${bigints(rows.map((row) => row.ledgerId))}::bigint[],
       ${bigints(rows.map((row) => row.sequence))}::bigint[],
       ${texts(rows.map((row) => row.subject))}::text[],
-      ${bytes(rows.map((row) => row.data))}::bytea[])
+      ${bytes(rows.map((row) => row.data))}::bytea[],
+      ${texts(rows.map((row) => row.traceparent))}::text[])
   `;
 }
 

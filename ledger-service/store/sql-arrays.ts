@@ -11,8 +11,9 @@ export function integers(values: Iterable<number>): string {
   return `{${Array.from(values).join(",")}}`;
 }
 
-export function texts(values: Iterable<string>): string {
-  return `{${Array.from(values, quoted).join(",")}}`;
+export function texts(values: Iterable<string | undefined>): string {
+  const written = Array.from(values, (value) => (value === undefined ? "NULL" : quoted(value)));
+  return `{${written.join(",")}}`;
 }
 
 export function bytes(values: Iterable<Uint8Array>): string {

@@ -50,8 +50,8 @@ async function insertAccounts(tx: Tx, all: readonly LoadedBooks[]): Promise<void
 
 async function insertAll(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
   const batches = all.flatMap(createBatch);
-  const journal = batches.flatMap(({ ledgerId, rows }) =>
-    rows.map((row) => ({ ledgerId, ...row })),
+  const journal = batches.flatMap(({ ledgerId, rows, traceparents }) =>
+    rows.map((row) => ({ ledgerId, ...row, traceparent: traceparents.get(row.sequence) })),
   );
   const assets = gather(all, ({ written }) => written.assets);
   const keys = gather(all, ({ written }) => written.keys);
@@ -93,6 +93,7 @@ function createBatch({ head, books, journal }: LoadedBooks) {
       displayName,
       recordedTime,
       rows,
+      traceparents: written.traceparents,
       firstSequence,
       lastSequence,
       previousHash,

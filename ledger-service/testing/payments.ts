@@ -109,10 +109,14 @@ export function encode({ schema, event, messageId }: Report): EncodedEvent {
 }
 
 /** As a handler gets it. */
-export function receive({ schema, event, messageId }: Report): Received<typeof schema> {
+export function receive(
+  { schema, event, messageId }: Report,
+  traceparent?: string,
+): Received<typeof schema> {
   const message = create(schema as DescMessage, event as never);
   return {
     message,
+    traceparent,
     messageId,
     subject: schema.typeName,
     stream: "PAYMENTS",

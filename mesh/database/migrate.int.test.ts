@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test, vi } from "vitest";
 import { silentLog } from "../testing/broker.ts";
 import { openTestDatabase } from "../testing/database.ts";
 import { migrate } from "./migrate.ts";
@@ -54,6 +54,33 @@ test("four processes that start at once on an empty schema all succeed", async (
   expect(tables.filter(({ tablename }) => tablename === "thing")).toHaveLength(1);
 });
 
+test("a migration behind a long read does not hold up those who write", async () => {
+  await using database = await openTestDatabase({ schema: "mesh", migrations: events });
+  const { ownerUrl: url, pool } = database;
+  const migrations = write("0001_thing.sql", "create table thing (n int)");
+  await migrate({ url, schema: "mesh", migrations, log });
+  write("0002_more.sql", "alter table thing add column more text");
+
+  const reading = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<void>();
+  const reader = pool.begin(async (tx) => {
+    await tx`select n from thing`;
+    reading.resolve();
+    await over.promise;
+  });
+  await reading.promise;
+  const migrated = migrate({ url, schema: "mesh", migrations, log });
+  const waits = () => pool`select from pg_locks where not granted and relation = 'thing'::regclass`;
+  await vi.waitFor(async () => expect(await waits()).toHaveLength(1), 10_000);
+
+  // It would wait for the reader, which waits for it.
+  await pool`insert into thing values (1)`;
+  over.resolve();
+  await Promise.all([reader, migrated]);
+
+  expect(await pool`select n, more from thing`).toEqual([{ n: 1, more: null }]);
+});
+
 test("a file that was changed after it was applied stops the start", async () => {
   await using database = await openTestDatabase({ schema: "mesh", migrations: events });
   const { ownerUrl: url } = database;
@@ -97,6 +124,13 @@ test("the runtime role reads and writes rows but cannot change the schema", asyn
   await expect(pool`alter table inbox add column n int`).rejects.toMatchObject({ code: "42501" });
   await expect(pool`create table mesh.mine (n int)`).rejects.toMatchObject({ code: "42501" });
   await expect(pool`select * from ledger.inbox`).rejects.toMatchObject({ code: "42501" });
+});
+
+test("a schema that is not there is named, and where it comes from", async () => {
+  await using database = await openTestDatabase({ schema: "mesh", migrations: events });
+  const { ownerUrl: url } = database;
+  const lost = migrate({ url, schema: "elsewhere", migrations: events, log });
+  await expect(lost).rejects.toThrow(/no schema elsewhere .*deploy\/roles\.sql/);
 });
 
 test("a database that cannot be reached is waited for, and then named", async () => {

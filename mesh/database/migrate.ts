@@ -36,9 +36,13 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   });
   try {
     await waitForDatabase(pool, log, options.waitMs ?? 60_000);
-    await createMigrationTable(pool);
+    await createMigrationTable(pool).catch((cause: { code?: string }) => {
+      if (cause.code !== noSchema) throw cause;
+      const remedy = "run deploy/roles.sql for it, or correct its name";
+      throw new Error(`there is no schema ${schema} in the database: ${remedy}`, { cause });
+    });
     for (const migration of migrations) {
-      const applied = await pool.begin((tx) => apply(tx, migration));
+      const applied = await applyInTurn(pool, migration, options);
       if (applied) log.info("migration applied", { schema, migration: migration.name });
     }
     await warnOfUnknown(pool, migrations, options);
@@ -67,6 +71,35 @@ function readFolder(folder: URL, prefix: string): Migration[] {
   });
 }
 
+/** Long for a statement, short for whoever has to wait behind us. */
+const lockWaitMs = 2_000;
+const lockPauseMs = 1_000;
+
+/**
+ * What waits for a table's lock holds up everybody who comes after it, while an older release still
+ * writes. Behind a long read, such as a verification of the ledger, it steps back and comes again.
+ */
+async function applyInTurn(
+  pool: Pool,
+  migration: Migration,
+  { schema, log }: MigrateOptions,
+): Promise<boolean> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await pool.begin((tx) => apply(tx, migration));
+    } catch (error) {
+      const { cause } = error as { cause?: { code?: string } };
+      if (cause?.code !== lockNotAvailable) throw error;
+      if (attempt === 0) {
+        log.warn("a migration waits for its tables", { schema, migration: migration.name });
+      }
+    }
+    await sleep(lockPauseMs * (1 + Math.random()));
+  }
+}
+
+const lockNotAvailable = "55P03";
+
 /** True when this call was the one that ran the file. */
 async function apply(tx: Tx, { name, sql, checksum }: Migration): Promise<boolean> {
   const inserted = await tx`
@@ -80,11 +113,16 @@ async function apply(tx: Tx, { name, sql, checksum }: Migration): Promise<boolea
       `migration ${name} was changed after it was applied; restore it and add a new file instead`,
     );
   }
+  // Only now: whoever applies the same file at the same time waits above, for as long as it takes.
+  await tx.unsafe(`set local lock_timeout = ${lockWaitMs}`);
   await tx.unsafe(sql).catch((cause: unknown) => {
     throw new Error(`migration ${name} failed: ${(cause as Error).message}`, { cause });
   });
   return true;
 }
+
+/** No schema of the connection's search path is there. */
+const noSchema = "3F000";
 
 /** `if not exists` looks before it creates, and of two at once one would fail: they take turns. */
 async function createMigrationTable(pool: Pool): Promise<void> {

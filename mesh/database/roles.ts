@@ -1,23 +1,29 @@
 // The services' schemas and roles, as deploy/roles.sql makes them: for each schema an owner that
 // migrates it and a runtime role that reads and writes its rows.
 
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { openPool } from "./pool.ts";
 
 export const schemas = ["ledger", "cms", "gateway", "mesh"] as const;
-export type Schema = (typeof schemas)[number];
 
 export function rolesOf(schema: string) {
   return { owner: `${schema}_owner`, runtime: `${schema}_runtime` };
 }
 
 /** As superuser: makes schemas and roles in the database of `url`, and sets the roles' passwords. */
-export async function applyRoles(url: string, passwordOf: (role: string) => string): Promise<void> {
+export async function applyRoles(
+  url: string,
+  passwordOf: (role: string) => string,
+  schemaNames: readonly string[] = schemas,
+): Promise<void> {
+  for (const schema of schemaNames) assert.match(schema, /^[a-z][a-z0-9_]*$/);
   const script = readFileSync(new URL("../../deploy/roles.sql", import.meta.url), "utf8");
   const pool = openPool({ url, connectionsMax: 1 });
   const sql = await pool.reserve();
   try {
-    for (const role of schemas.flatMap((schema) => Object.values(rolesOf(schema)))) {
+    await sql`select set_config('bursar.schemas', ${schemaNames.join(",")}, false)`;
+    for (const role of schemaNames.flatMap((schema) => Object.values(rolesOf(schema)))) {
       await sql`select set_config(${`bursar.${role}_password`}, ${passwordOf(role)}, false)`;
     }
     await sql.unsafe(script);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { isFault } from "../database/fault.ts";
 import { createMetrics } from "../process/metrics.ts";
 import { openTestBroker, silentLog } from "../testing/broker.ts";
@@ -6,13 +7,14 @@ import { encodedPayment } from "../testing/payments.ts";
 import { openBroker } from "./broker.ts";
 import { NotDurable, publish } from "./publish.ts";
 import { streamMetrics } from "./stream-metrics.ts";
-import { ensureStream, streamNames } from "./streams.ts";
+import { ensureStream } from "./streams.ts";
 
 test("a publish that nobody acknowledges in time is a fault", async () => {
   // Port 1 is nobody's.
   await using broker = openBroker({
     url: "nats://127.0.0.1:1",
     name: "test",
+    events: [PaymentSucceededSchema],
     log: silentLog(),
     metrics: createMetrics("test"),
   });
@@ -90,7 +92,8 @@ test("a stream that has less than it should gets it", async () => {
 test("all streams can be declared together, twice, and drift is put right", async () => {
   await using test = await openTestBroker();
   const manager = await test.broker.jsm();
-  const declare = () => Promise.all(streamNames.map((name) => ensureStream(test.broker, name)));
+  const names = [...test.broker.streams.keys()];
+  const declare = () => Promise.all(names.map((name) => ensureStream(test.broker, name)));
   await Promise.all([declare(), declare()]);
   await manager.streams.update("LEDGER", { max_msg_size: 1_024 });
 

@@ -2,20 +2,31 @@
 // once, the connection comes when it comes, and is made again forever.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { DescMessage } from "@bufbuild/protobuf";
 import {
   type JetStreamClient,
   type JetStreamManager,
   jetstream,
   jetstreamManager,
 } from "@nats-io/jetstream";
-import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import {
+  connect,
+  errors,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from "@nats-io/transport-node";
+import { inboxPrefixOf } from "../identity/nats-permissions.ts";
 import type { Log } from "../process/log.ts";
 import type { Metrics } from "../process/metrics.ts";
+import { type BrokerAccess, brokerAccess } from "./broker-access.ts";
+import { createRefusals } from "./broker-refusals.ts";
+import { type Streams, streamsOf } from "./streams.ts";
 
-export type BrokerOptions = {
-  /** `nats://[user:password@]host:port`, several separated by commas; `tls://` for TLS. */
-  readonly url: string;
+export type BrokerOptions = BrokerAccess & {
+  /** The identity of who connects, for example `ledger-service`. */
   readonly name: string;
+  /** All events that are published to this broker or consumed from it: they name its streams. */
+  readonly events: readonly DescMessage[];
   readonly log: Log;
   readonly metrics: Metrics;
   /** Most bytes a stream keeps. All streams together must fit the broker's disk. */
@@ -23,6 +34,8 @@ export type BrokerOptions = {
 };
 
 export type Broker = {
+  readonly name: string;
+  readonly streams: Streams;
   readonly connected: boolean;
   /** How long the connection has been away; zero while it stands. */
   readonly absentMs: number;
@@ -79,9 +92,13 @@ export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
     for (const wake of state.waiters.splice(0)) wake(true);
   };
   setConnected(false);
-  const keptUp = keepConnected(options, state, setConnected, closing.signal);
+  // Throws for an address that is none.
+  const dialled = { ...brokerAccess(options, log), ...connectOptions };
+  const keptUp = keepConnected(options, dialled, state, setConnected, closing.signal);
 
   return {
+    name: options.name,
+    streams: streamsOf(options.events),
     get connected() {
       return state.connected;
     },
@@ -143,25 +160,29 @@ function waitUntilConnected(state: State, timeoutMs: number): Promise<boolean> {
 
 /** Dials until it succeeds, watches until the client gives up (it should not), and dials again. */
 async function keepConnected(
-  { url, name, log }: BrokerOptions,
+  options: BrokerOptions,
+  dialled: NodeConnectionOptions,
   state: State,
   setConnected: (connected: boolean) => void,
   closing: AbortSignal,
 ): Promise<void> {
+  const { log } = options;
+  const refused = createRefusals(options);
   let attempts = 0;
   while (!closing.aborted) {
     try {
-      const connection = await dial(url, name, closing);
+      const connection = await dial(dialled, options.name, closing);
       if (connection === undefined) return;
       state.connection = connection;
       state.js = jetstream(connection, { timeout: requestTimeoutMs });
       setConnected(true);
       log.info("connected to the broker", { server: connection.getServer() });
       attempts = 0;
-      await watch(connection, log, setConnected, closing);
+      await watch(connection, { log, refused }, setConnected, closing);
       if (!closing.aborted) log.error("the broker's client closed by itself; dialling again");
     } catch (error) {
-      if (attempts++ === 0) log.warn("the broker cannot be reached; trying on", { error });
+      if (error instanceof errors.AuthorizationError) refused(error);
+      else if (attempts++ === 0) log.warn("the broker cannot be reached; trying on", { error });
     }
     setConnected(false);
     if (!closing.aborted) await sleep(100 + Math.random() * 400);
@@ -169,12 +190,12 @@ async function keepConnected(
 }
 
 async function dial(
-  url: string,
+  options: NodeConnectionOptions,
   name: string,
   closing: AbortSignal,
 ): Promise<NatsConnection | undefined> {
   // Without waiting for the first connection, so that closing is not held up by a dial that hangs on.
-  const connection = await connect({ ...brokerAddress(url), ...connectOptions, name });
+  const connection = await connect({ ...options, name, inboxPrefix: inboxPrefixOf(name) });
   if (!closing.aborted) return connection;
   await connection.close();
   return undefined;
@@ -195,7 +216,7 @@ const connectOptions = {
 
 async function watch(
   connection: NatsConnection,
-  log: Log,
+  { log, refused }: { readonly log: Log; readonly refused: (error: Error) => void },
   setConnected: (connected: boolean) => void,
   closing: AbortSignal,
 ): Promise<void> {
@@ -210,22 +231,8 @@ async function watch(
       setConnected(true);
       log.info("connected to the broker again", { server: status.server });
     }
-    if (status.type === "error") log.warn("the broker reports an error", { error: status.error });
+    if (status.type === "error") refused(status.error);
   }
   await connection.closed();
   closing.removeEventListener("abort", close);
-}
-
-/** The client takes user and password beside the address, not in it. */
-export function brokerAddress(url: string): NodeConnectionOptions {
-  const urls = url.split(",").map((part) => new URL(part.trim()));
-  const [first] = urls;
-  const user = decodeURIComponent(first?.username ?? "");
-  const pass = decodeURIComponent(first?.password ?? "");
-  return {
-    servers: urls.map(({ hostname, port }) => `${hostname}:${port || 4222}`),
-    ...(user && !pass ? { token: user } : {}),
-    ...(user && pass ? { user, pass } : {}),
-    ...(urls.some(({ protocol }) => protocol === "tls:") ? { tls: {} } : {}),
-  };
 }

@@ -7,6 +7,7 @@ import { openPool } from "../database/pool.ts";
 import { consumer, openConsumerWorld, type Payments, record } from "../testing/consumer-world.ts";
 import { encodedPayment, encodedRefund } from "../testing/payments.ts";
 import type { HandleBatch } from "./consumer-definition.ts";
+import { ensureStream } from "./streams.ts";
 
 test("every event is handled once, however often it is published", async () => {
   await using world = await openConsumerWorld();
@@ -156,6 +157,31 @@ test("a message without meaning is given up with its bytes and headers, once", a
     "ce-source": "webhook-gateway",
     "ce-subject": "stripe/acct_demo/pi_1",
   });
+});
+
+test.each([
+  ["a value with a line feed in it", "ce-id: payment/\npi_1"],
+  ["a name with a space in it", "ce id: payment/pi_1"],
+])("headers that cannot be read, %s, stop nobody else", async (_, line) => {
+  await using world = await openConsumerWorld();
+  await ensureStream(world.broker, "PAYMENTS");
+  const { subject, data } = encodedPayment("pi_1");
+  const headers = { encode: () => Buffer.from(`NATS/1.0\r\n${line}\r\n\r\n`) };
+  world.broker.connection.publish(subject, data, { headers: headers as never });
+  await world.publish(encodedPayment("pi_2"));
+
+  await using _consumer = world.start();
+
+  await world.expectEffects(["payment/pi_2"]);
+  await vi.waitFor(async () => expect(await world.pending()).toBe(0));
+  expect(await world.deadLetters()).toMatchObject([
+    {
+      message_id: "PAYMENTS/1",
+      reason: DeadLetterReason.UNDECODABLE,
+      detail: expect.stringContaining("its headers cannot be read"),
+      data: Buffer.from(data),
+    },
+  ]);
 });
 
 test("a message that the database rejects does not harm its neighbours", async () => {

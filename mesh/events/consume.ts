@@ -1,152 +1,118 @@
-// The batch consumer: takes a batch, has it settled, and only after COMMIT tells the broker. What
-// cannot be handled goes to the dead letters, unless it is everything: then the consumer pauses
-// with the batch in hand.
+// A running consumer: a subscription, the loop that settles its batches, and what looks after events
+// that wait.
 
 import type { DescMessage } from "@bufbuild/protobuf";
-import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Pool } from "../database/pool.ts";
-import { inTransaction } from "../database/transaction.ts";
+import { isConsumer } from "../policy/check.ts";
+import { eventPolicy } from "../policy/policy.ts";
+import { knowMessages } from "../process/known-messages.ts";
 import type { Log } from "../process/log.ts";
 import type { Metrics } from "../process/metrics.ts";
-import { createBreaker } from "./breaker.ts";
 import type { Broker } from "./broker.ts";
+import { consumeBatches } from "./consume-batches.ts";
 import type { ConsumerDefinition } from "./consumer-definition.ts";
 import { consumerMetrics, watchParked } from "./consumer-metrics.ts";
-import { writeDeadLetters } from "./dead-letters.ts";
-import { recordArrivals } from "./inbox.ts";
+import { claimEvents, eventsOfOthers, unclaimed, versionsOf } from "./pass-over.ts";
+import { keepReleasingSchemas } from "./release-schemas.ts";
 import { createContentOf, createSettling } from "./settle.ts";
-import { pause, pauseMs, type Running, type Suspect, settleBatch } from "./settle-batch.ts";
-import { type Delivery, openSubscription, type Subscription } from "./subscription.ts";
+import type { Running } from "./settle-batch.ts";
+import { openSubscription } from "./subscription.ts";
 
 export type ConsumerOptions<S extends readonly DescMessage[]> = ConsumerDefinition<S> & {
   readonly batchMax: number;
   readonly pool: Pool;
+  /** Its name is the identity that consumes. */
   readonly broker: Broker;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly afterCommit?: () => void;
 };
 
-/** Disposing finishes the batch in hand; what waits goes back to the broker. */
+/**
+ * Disposing finishes the batch in hand; what waits goes back to the broker. Throws when the policy
+ * of an event does not give it to this service.
+ */
 export function startConsumer<const S extends readonly DescMessage[]>(
   options: ConsumerOptions<S>,
 ): AsyncDisposable {
   const { consumer, stream, events, batchMax, broker, pool, metrics, afterCommit } = options;
+  mustBeGiven(broker, options);
+  knowMessages(events);
   const log = options.log.child({ consumer });
   const closing = new AbortController();
   const settling = createSettling(options);
+  const handled = versionsOf(events);
+  const others = eventsOfOthers(broker.name, options);
   const subscription = openSubscription({
     consumer,
     stream,
-    subjects: events.map(({ typeName }) => typeName),
+    handled: [...handled.keys()],
     inFlightMax: 2 * batchMax,
+    async announce() {
+      await claimEvents(pool, consumer, handled);
+      return [...(await unclaimed(pool, consumer, others)).keys()];
+    },
     broker,
     log,
     metrics,
   });
-  const measure = consumerMetrics(metrics, consumer);
+  const isKnown = (subject: string) => handled.has(subject) || others.has(subject);
+  const measure = consumerMetrics(metrics, options, isKnown);
+  const committed = () => {
+    try {
+      afterCommit?.();
+    } catch (error) {
+      log.error("afterCommit failed", { error });
+    }
+  };
   const running: Running<S[number]> = {
     pool,
+    stream,
     settling,
+    others,
     contentOf: createContentOf(settling, options),
     log,
     measure,
     closing: closing.signal,
+    acknowledge: subscription.acknowledge,
     done(batch) {
       measure.paused(false);
       subscription.acknowledge(batch);
-      try {
-        afterCommit?.();
-      } catch (error) {
-        log.error("afterCommit failed", { error });
-      }
+      committed();
     },
+    committed,
   };
-  const consumed = consume(running, subscription, batchMax);
+  const consumed = consumeBatches(running, subscription, batchMax);
+  const released = keepReleasingSchemas(running);
   const watched = watchParked({ metrics, pool, consumer, closing: closing.signal });
 
   return {
     async [Symbol.asyncDispose]() {
       closing.abort();
       subscription.stop();
-      await Promise.all([consumed, watched]);
+      await Promise.all([consumed, released, watched]);
       await subscription[Symbol.asyncDispose]();
     },
   };
 }
 
-const breakerPauseMsMax = 30_000;
-
-async function consume<D extends DescMessage>(
-  running: Running<D>,
-  subscription: Subscription,
-  batchMax: number,
-): Promise<void> {
-  const { log, closing } = running;
-  const breaker = createBreaker();
-  let kept: readonly Delivery[] = [];
-  for (let pauses = 0; ; ) {
-    // While it pauses, new messages are tried with the old: one that can be handled ends the pause.
-    const more = kept.length > 0 ? subscription.takeWaiting : subscription.take;
-    const batch = [...kept, ...(await more(batchMax))];
-    if (batch.length === 0) return;
-
-    const { suspects, progressed } = await settleBatch(running, batch);
-    if (breaker.judge({ suspects: suspects.length, progressed }) === "bury") {
-      // Whoever ended the pause may have done so while the batch was halved.
-      const guilty = pauses === 0 ? suspects : await tryAgain(running, suspects);
-      for (const suspect of guilty) await bury(running, suspect);
-      pauses = 0;
-      kept = [];
-      continue;
+function mustBeGiven(
+  { name, streams }: Broker,
+  { consumer, stream, events }: ConsumerDefinition<readonly DescMessage[]>,
+): void {
+  for (const event of events) {
+    if (!isConsumer(event, name)) {
+      throw new Error(
+        `consumer ${consumer} of ${name} does not start: the policy of ${event.typeName} ` +
+          `does not list ${name} among its consumers`,
+      );
     }
-    kept = suspects.map(({ delivery }) => delivery);
-    if (pauses === 0) {
-      const error = suspects[0]?.cause;
-      log.error("nothing can be handled: the consumer pauses", { error, messages: kept.length });
+    const declared = eventPolicy(event).stream;
+    if (declared !== stream) {
+      throw new Error(`consumer ${consumer} reads ${stream}, ${event.typeName} is on ${declared}`);
     }
-    await pause(running, pauseMs(pauses++, breakerPauseMsMax));
-    if (closing.aborted) return;
   }
-}
-
-async function tryAgain<D extends DescMessage>(
-  running: Running<D>,
-  suspects: readonly Suspect[],
-): Promise<Suspect[]> {
-  const guilty: Suspect[] = [];
-  for (const { delivery } of suspects) {
-    guilty.push(...(await settleBatch(running, [delivery])).suspects);
-  }
-  return guilty;
-}
-
-async function bury<D extends DescMessage>(
-  running: Running<D>,
-  { delivery, cause }: Suspect,
-): Promise<void> {
-  const { pool, settling, contentOf, log, closing, measure } = running;
-  const { consumer } = settling;
-  const { raw } = delivery;
-  const { messageId, subject } = raw;
-  const reason = DeadLetterReason.BUG;
-  log.error("a message cannot be handled and goes to the dead letters", {
-    messageId,
-    subject,
-    error: cause,
-  });
-  for (let failures = 0; ; failures++) {
-    try {
-      await inTransaction(pool, async (tx) => {
-        await recordArrivals(tx, consumer, [raw], contentOf);
-        await writeDeadLetters(tx, consumer, [{ raw, reason, detail: String(cause) }]);
-      });
-      measure.batch([{ subject, outcome: "dead", reason }], 0);
-      return running.done([delivery]);
-    } catch (error) {
-      log.error("the dead letter cannot be written; trying on", { messageId, error });
-    }
-    await pause(running, pauseMs(failures));
-    if (closing.aborted) return;
+  if (!streams.has(stream)) {
+    throw new Error(`consumer ${consumer} reads ${stream}: give openBroker its events`);
   }
 }

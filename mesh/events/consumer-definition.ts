@@ -6,7 +6,6 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Tx } from "../database/pool.ts";
 import type { Received } from "./event.ts";
-import type { StreamName } from "./streams.ts";
 
 /** What a handler decides about one event. */
 export type Verdict =
@@ -31,7 +30,7 @@ export type HandleBatch<D extends DescMessage> = (
 export type ConsumerDefinition<S extends readonly DescMessage[] = readonly DescMessage[]> = {
   /** Name of the durable consumer, `<service>-<STREAM>`. */
   readonly consumer: string;
-  readonly stream: StreamName;
+  readonly stream: string;
   readonly events: S;
   /** A method, so that definitions of different events fit into one list. */
   handle(tx: Tx, batch: readonly Received<S[number]>[]): Promise<Handled>;

@@ -3,9 +3,10 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
-import { DeadLetterReasonSchema } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Pool } from "../database/pool.ts";
 import type { Metrics } from "../process/metrics.ts";
+import type { Span } from "../telemetry/trace.ts";
+import { reasonName } from "./dead-letters.ts";
 
 export type Outcome = {
   readonly subject: string;
@@ -15,11 +16,17 @@ export type Outcome = {
 
 const parkedPollMs = 10_000;
 
-export function consumerMetrics(metrics: Metrics, consumer: string) {
+/** Names of events that are none of the known ones are a stranger's text, and no labels. */
+export function consumerMetrics(
+  metrics: Metrics,
+  { consumer, stream }: { readonly consumer: string; readonly stream: string },
+  isKnown: (subject: string) => boolean,
+) {
+  const labelOf = (subject: string) => (isKnown(subject) ? subject : "unknown");
   const events = metrics.counter({
     name: "bursar_consumer_events_total",
     help: "Messages settled, by what became of them",
-    labels: ["consumer", "event", "outcome"],
+    labels: ["consumer", "stream", "event", "outcome"],
   });
   const dead = metrics.counter({
     name: "bursar_dead_letters_total",
@@ -32,7 +39,7 @@ export function consumerMetrics(metrics: Metrics, consumer: string) {
     labels: ["consumer"],
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000],
   });
-  const seconds = metrics.histogram({
+  const seconds = metrics.timing({
     name: "bursar_consumer_batch_seconds",
     help: "Time from the first statement of a batch to its COMMIT",
     labels: ["consumer"],
@@ -45,20 +52,22 @@ export function consumerMetrics(metrics: Metrics, consumer: string) {
   paused.set({ consumer }, 0);
 
   return {
-    batch(outcomes: readonly Outcome[], elapsedMs: number) {
+    /** `span` is that of one of its events. */
+    batch(outcomes: readonly Outcome[], elapsedMs: number, span?: Span | undefined) {
       size.observe({ consumer }, outcomes.length);
-      seconds.observe({ consumer }, elapsedMs / 1_000);
+      seconds.observe({ consumer }, elapsedMs / 1_000, span);
       for (const { subject, outcome, reason } of outcomes) {
-        events.inc({ consumer, event: subject, outcome });
-        if (reason !== undefined) dead.inc({ consumer, reason: nameOf(reason) });
+        events.inc({ consumer, stream, event: labelOf(subject), outcome });
+        if (reason !== undefined) dead.inc({ consumer, reason: reasonName(reason) });
+      }
+    },
+    passedOver(subjects: readonly string[]) {
+      for (const subject of subjects) {
+        events.inc({ consumer, stream, event: labelOf(subject), outcome: "passed_over" });
       }
     },
     paused: (yes: boolean) => paused.set({ consumer }, yes ? 1 : 0),
   };
-}
-
-function nameOf(reason: DeadLetterReason): string {
-  return DeadLetterReasonSchema.value[reason]?.localName ?? String(reason);
 }
 
 /** Parked events are never dropped, so somebody must notice when they stay. */

@@ -1,3 +1,4 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
@@ -88,6 +89,46 @@ test("a dead letter keeps its exact bytes and headers", async () => {
       { name: "ce-id", value: "m-7" },
       { name: "ce-id", value: "again" },
     ],
+  });
+});
+
+test("every part of a filter must hold, and a page token is bound to its filter", async () => {
+  const letters = async (filter: object) => {
+    return (await client().listDeadLetters({ filter })).deadLetters.length;
+  };
+  const [{ at }] = await database.pool<[{ at: Date }]>`select max(dead_at) as at from dead_letter`;
+  const later = timestampFromDate(new Date(at.getTime() + 1));
+  const reason = DeadLetterReason.BUG;
+  expect(await letters({ reason })).toBe(2);
+  expect(await letters({ reason, consumer: "c", subject: "s", deadTimeUntil: later })).toBe(2);
+  for (const other of [
+    { consumer: "d" },
+    { subject: "t" },
+    { reason: DeadLetterReason.REFUSED },
+    { deadTimeFrom: later },
+    { deadTimeUntil: timestampFromDate(new Date(0)) },
+  ]) {
+    expect(await letters({ reason, ...other })).toBe(0);
+  }
+
+  const { nextPageToken } = await client().listDeadLetters({ pageSize: 1, filter: { reason } });
+  expect(nextPageToken.length).toBeLessThanOrEqual(64);
+  for (const request of [
+    { filter: { reason, consumer: "c" } },
+    { filter: { reason }, includeResolved: true },
+    {},
+  ]) {
+    const page = client().listDeadLetters({ ...request, pageToken: nextPageToken });
+    await expect(page).rejects.toMatchObject({ code: Code.InvalidArgument });
+  }
+});
+
+test.each([
+  ["dead_time_from", { deadTimeFrom: { seconds: 10n ** 15n } }],
+  ["dead_time_until", { deadTimeUntil: { seconds: -(10n ** 15n) } }],
+])("a %s that no clock shows is refused", async (_, filter) => {
+  await expect(client().listDeadLetters({ filter })).rejects.toMatchObject({
+    code: Code.InvalidArgument,
   });
 });
 

@@ -1,7 +1,10 @@
 // Messages that were given up, kept with their exact bytes. Written in the SQL transaction that
 // settles the message, before the broker is told.
 
-import type { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import {
+  type DeadLetterReason,
+  DeadLetterReasonSchema,
+} from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Tx } from "../database/pool.ts";
 import { digestOf, type RawMessage, storable } from "./raw-message.ts";
 
@@ -11,7 +14,20 @@ export type Death = {
   readonly detail: string;
 };
 
+/** Who gave up an event that the broker refuses. */
+export const outboxConsumer = "outbox";
+
 const detailLengthMax = 2_000;
+
+/** As a row or an answer holds it. */
+export function boundDetail(detail: string): string {
+  return storable(detail).slice(0, detailLengthMax);
+}
+
+/** `INVALID` and the like, for labels and logs. */
+export function reasonName(reason: DeadLetterReason): string {
+  return DeadLetterReasonSchema.value[reason]?.localName ?? String(reason);
+}
 
 /** A message that is given up again leaves no second row; the one there is back in sight. */
 export async function writeDeadLetters(
@@ -35,7 +51,7 @@ export async function writeDeadLetters(
       ${column(({ raw }) => raw.stream)}::text[],
       ${column(({ raw }) => String(raw.streamSequence))}::bigint[],
       ${column(({ reason }) => String(reason))}::int[],
-      ${column(({ detail }) => storable(detail).slice(0, detailLengthMax))}::text[],
+      ${column(({ detail }) => boundDetail(detail))}::text[],
       ${column(({ raw }) => Buffer.from(raw.data).toString("hex"))}::text[],
       ${column(({ raw }) => JSON.stringify(raw.headers))}::text[]
     ) as dead (message_id, digest, subject, stream, stream_sequence, reason, detail, data, headers)

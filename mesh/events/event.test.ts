@@ -1,23 +1,15 @@
 import { toBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { LedgerCreatedSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
-import { encodedPayment, encodedRefund, paymentSucceeded } from "../testing/payments.ts";
-import { createDecoder, encodeEvent } from "./event.ts";
-import type { RawMessage } from "./raw-message.ts";
+import { withSpan } from "../telemetry/trace.ts";
+import { paymentSucceeded } from "../testing/payments.ts";
+import { encodeEvent, wrapEvent } from "./event.ts";
+import { dataSchemaOf } from "./schema-digest.ts";
 
-const options = { messageId: "m-1", source: "webhook-gateway", time: new Date(0) };
-
-const rawOf = (over: Partial<RawMessage>): RawMessage => ({
-  messageId: "m-1",
-  subject: PaymentSucceededSchema.typeName,
-  stream: "PAYMENTS",
-  streamSequence: 1n,
-  deliveryCount: 1,
-  data: new Uint8Array(),
-  headers: [],
-  ...over,
-});
+const time = new Date(0);
+const options = { messageId: "m-1", source: "webhook-gateway", time };
 
 test("an event travels as its bytes alone, with everything about it in the headers", () => {
   const event = paymentSucceeded("pi_1");
@@ -37,7 +29,9 @@ test("an event travels as its bytes alone, with everything about it in the heade
     "ce-id": "m-1",
     "ce-source": "webhook-gateway",
     "ce-type": "bursar.payments.v1.PaymentSucceeded",
+    "ce-dataschema": dataSchemaOf(PaymentSucceededSchema),
     "ce-subject": "stripe/acct_demo/pi_1",
+    "ce-partitionkey": "stripe/acct_demo/pi_1",
     "ce-time": "1970-01-01T00:00:00.000Z",
     "content-type": "application/protobuf",
     traceparent: "00-a-b-01",
@@ -73,37 +67,41 @@ test.each(["", "two words", "x".repeat(513)])("%j cannot be a dedupe id", (dedup
   );
 });
 
-test("what was encoded decodes to the same event", () => {
-  const { data, subject } = encodedPayment("pi_1");
-  const decoded = createDecoder([PaymentSucceededSchema])(rawOf({ data, subject }));
+test("an event whose policy names its id has that one, and no other", () => {
+  const event = { ledgerId: "main", ledgerSequence: 7n, recordedTime: timestampFromDate(time) };
+  const published = { source: "ledger-service", time };
 
-  expect(decoded).toMatchObject({
-    kind: "event",
-    event: { messageId: "m-1", message: paymentSucceeded("pi_1") },
-  });
+  expect(encodeEvent(LedgerCreatedSchema, event, published).messageId).toBe("main/7");
+  expect(() =>
+    encodeEvent(LedgerCreatedSchema, event, { ...published, messageId: "main/8" }),
+  ).toThrow("made of its dedupe_id_fields: main/7, not main/8");
 });
 
-test.each<[string, Partial<RawMessage>, DeadLetterReason, RegExp]>([
-  [
-    "bytes that are no message",
-    { data: Uint8Array.of(0xff, 0xff) },
-    DeadLetterReason.UNDECODABLE,
-    /./,
-  ],
-  [
-    "a text that no column holds",
-    { data: toBinary(PaymentSucceededSchema, paymentSucceeded("pi_1", { orderId: "a\0" })) },
-    DeadLetterReason.INVALID,
-    /^order_id: must be Unicode text/,
-  ],
-  ["a message that breaks its rules", {}, DeadLetterReason.INVALID, /ledger_id: .*; .*amount/],
-  [
-    "an event nobody knows",
-    encodedRefund("pi_1", "re_1"),
-    DeadLetterReason.UNKNOWN_EVENT,
-    /no event is called bursar.payments.v1.PaymentRefunded/,
-  ],
-])("%s is given up with a reason", (_, over, reason, detail) => {
-  const decoded = createDecoder([PaymentSucceededSchema])(rawOf(over));
-  expect(decoded).toMatchObject({ kind: "dead", reason, detail: expect.stringMatching(detail) });
+test("an event whose policy names no id needs one", () => {
+  const { messageId: _, ...without } = options;
+  expect(() => encodeEvent(PaymentSucceededSchema, paymentSucceeded("pi_1"), without)).toThrow(
+    "bursar.payments.v1.PaymentSucceeded names no dedupe_id_fields: give it a messageId",
+  );
+});
+
+test("nobody but its producers publishes an event", () => {
+  const event = paymentSucceeded("pi_1");
+  const forged = { ...options, source: "cms-service" };
+  const refusal = /cms-service is none of the producers .*\.PaymentSucceeded lists/;
+  expect(() => encodeEvent(PaymentSucceededSchema, event, forged)).toThrow(refusal);
+  const bytes = toBinary(PaymentSucceededSchema, event);
+  expect(() => wrapEvent(PaymentSucceededSchema, bytes, { ...forged, key: "k" })).toThrow(refusal);
+});
+
+test("an event is of the span that runs when it is encoded, unless told otherwise", async () => {
+  const event = paymentSucceeded("pi_1");
+  const traceparentOf = (given?: string) => {
+    const encoded = encodeEvent(PaymentSucceededSchema, event, { ...options, traceparent: given });
+    return Object.fromEntries(encoded.headers)["traceparent"];
+  };
+  expect(traceparentOf()).toBeUndefined();
+  await withSpan({ name: "test", kind: "internal" }, async (span) => {
+    expect(traceparentOf()).toBe(span.traceparent);
+    expect(traceparentOf("00-a-b-01")).toBe("00-a-b-01");
+  });
 });

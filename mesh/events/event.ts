@@ -1,19 +1,23 @@
 // Events on the wire: the message alone in the body, everything about it in the headers
-// (CloudEvents, binary mode). What is invalid is neither published nor handled.
+// (CloudEvents, binary mode; docs/events.md). What is invalid is not published, nor is what the
+// policy does not let the publisher say.
 
 import assert from "node:assert/strict";
 import {
   create,
   type DescMessage,
-  fromBinary,
   type MessageInitShape,
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
+import { isProducer } from "../policy/check.ts";
+import { eventIdOf } from "../policy/event-id.ts";
 import { eventPolicy } from "../policy/policy.ts";
-import { type Problem, validate } from "../policy/validation.ts";
+import { remembered } from "../policy/problem.ts";
+import { describeProblems, validate } from "../policy/validation.ts";
+import { currentTraceparent } from "../telemetry/trace.ts";
 import type { Headers, RawMessage } from "./raw-message.ts";
+import { dataSchemaOf } from "./schema-digest.ts";
 
 /** An event as it goes to the broker or into the outbox. */
 export type EncodedEvent = {
@@ -27,8 +31,11 @@ export type EncodedEvent = {
 };
 
 export type EncodeOptions = {
-  /** Consumers count one message an id; the same fact always has the same id. */
-  readonly messageId: string;
+  /**
+   * Consumers count one message an id; the same fact always has the same id. Left out where the
+   * policy names `dedupe_id_fields`: the id is made of those.
+   */
+  readonly messageId?: string | undefined;
   /**
    * The broker stores one message of these. Names the id and the bytes where another message under
    * the same id must reach its consumers, who can tell a repetition from a conflict.
@@ -37,6 +44,7 @@ export type EncodeOptions = {
   /** Identity that publishes, for example `ledger-service`. */
   readonly source: string;
   readonly time: Date;
+  /** Of what caused the event; left out, of the span that runs now. */
   readonly traceparent?: string | undefined;
 };
 
@@ -48,86 +56,79 @@ export function encodeEvent<D extends DescMessage>(
 ): EncodedEvent {
   const message = create(schema, event);
   const problems = validate(schema, message);
-  assert(problems.length === 0, `${schema.typeName} is invalid: ${describe(problems)}`);
+  assert(problems.length === 0, `${schema.typeName} is invalid: ${describeProblems(problems)}`);
 
+  const messageId = idOf(schema, message, options.messageId);
   const key = keyOf(schema, message, eventPolicy(schema).keyField);
-  return wrapEvent(schema, toBinary(schema, message), { ...options, key });
+  return wrapEvent(schema, toBinary(schema, message), { ...options, messageId, key });
+}
+
+function idOf<D extends DescMessage>(
+  schema: D,
+  message: MessageShape<D>,
+  given: string | undefined,
+): string {
+  const derived = eventIdOf(schema, message);
+  assert(
+    given === undefined || derived === undefined || given === derived,
+    `the id of ${schema.typeName} is made of its dedupe_id_fields: ${derived}, not ${given}`,
+  );
+  const id = derived ?? given;
+  assert(id !== undefined, `${schema.typeName} names no dedupe_id_fields: give it a messageId`);
+  return id;
 }
 
 /** An event whose bytes exist already, exactly as they shall be published. */
 export function wrapEvent(
   schema: DescMessage,
   data: Uint8Array,
-  options: EncodeOptions & { readonly key: string },
+  options: EncodeOptions & { readonly messageId: string; readonly key: string },
 ): EncodedEvent {
-  const { messageId, dedupeId, source, time, traceparent, key } = options;
+  const { messageId, dedupeId, source, time, key } = options;
+  const { traceparent = currentTraceparent() } = options;
+  assert(
+    isProducer(schema, source),
+    `${source} is none of the producers that the policy of ${schema.typeName} lists`,
+  );
   for (const id of [messageId, dedupeId ?? messageId]) {
     assert(isToken(id), `message id ${JSON.stringify(id)} is not a header value`);
   }
+  const { stream, constant } = sameForAll(schema);
+  const about = percentEncode(key);
   return {
     subject: schema.typeName,
-    stream: eventPolicy(schema).stream,
+    stream,
     messageId,
     ...(dedupeId !== undefined && { dedupeId }),
     data,
     headers: [
-      ["ce-specversion", "1.0"],
+      ...constant,
       ["ce-id", messageId],
       ["ce-source", source],
-      ["ce-type", schema.typeName],
-      ["ce-subject", percentEncode(key)],
+      ["ce-subject", about],
+      ["ce-partitionkey", about],
       ["ce-time", time.toISOString()],
-      ["content-type", "application/protobuf"],
       ...(traceparent === undefined ? [] : [["traceparent", traceparent] as const]),
     ],
   };
 }
 
+const sameForAll = remembered((schema: DescMessage) => {
+  const constant: Headers = [
+    ["ce-specversion", "1.0"],
+    ["ce-type", schema.typeName],
+    ["ce-dataschema", dataSchemaOf(schema)],
+    ["content-type", "application/protobuf"],
+  ];
+  return { stream: eventPolicy(schema).stream, constant };
+});
+
 /** An event that was decoded and is valid. */
 export type Received<D extends DescMessage> = RawMessage & {
   readonly message: MessageShape<D>;
+  /** What it causes is encoded with this, and stands in the same trace. */
+  readonly traceparent: string | undefined;
 };
-
-export type Decoded<D extends DescMessage> =
-  | { readonly kind: "event"; readonly event: Received<D> }
-  | { readonly kind: "dead"; readonly reason: DeadLetterReason; readonly detail: string };
-
-/** Decodes a message once, however often it is asked. */
-export function createDecoder<D extends DescMessage>(
-  events: readonly D[],
-): (raw: RawMessage) => Decoded<D> {
-  const schemas = new Map(events.map((schema) => [schema.typeName, schema]));
-  const known = new WeakMap<RawMessage, Decoded<D>>();
-  return (raw) => {
-    const decoded = known.get(raw) ?? decode(raw);
-    known.set(raw, decoded);
-    return decoded;
-  };
-
-  function decode(raw: RawMessage): Decoded<D> {
-    const schema = schemas.get(raw.subject);
-    if (schema === undefined) {
-      return dead(DeadLetterReason.UNKNOWN_EVENT, `no event is called ${raw.subject}`);
-    }
-    let message: MessageShape<D>;
-    try {
-      message = fromBinary(schema, raw.data);
-    } catch (error) {
-      return dead(DeadLetterReason.UNDECODABLE, (error as Error).message);
-    }
-    const problems = validate(schema, message);
-    if (problems.length > 0) return dead(DeadLetterReason.INVALID, describe(problems));
-    return { kind: "event", event: { ...raw, message } };
-  }
-}
-
-function dead(reason: DeadLetterReason, detail: string) {
-  return { kind: "dead", reason, detail } as const;
-}
-
-function describe(problems: readonly Problem[]): string {
-  return problems.map(({ field, problem }) => `${field || "message"}: ${problem}`).join("; ");
-}
 
 function keyOf<D extends DescMessage>(schema: D, message: MessageShape<D>, keyField: string) {
   const field = schema.fields.find(({ name }) => name === keyField);

@@ -38,16 +38,33 @@ export async function recordArrivals(
   });
 }
 
-/** What a message says may be read otherwise by a mended release: repetitions are told by that. */
-export async function recordContent(
+/** What messages say may be read otherwise by a mended release: repetitions are told by that. */
+export async function recordContents(
   tx: Tx,
   consumer: string,
-  raw: RawMessage,
+  batch: readonly RawMessage[],
   contentOf: ContentOf,
 ): Promise<void> {
   await tx`
-    update inbox set sha256 = decode(${digestOf(contentOf(raw))}, 'hex')
-    where consumer = ${consumer} and message_id = ${raw.messageId}
+    update inbox set sha256 = decode(digest, 'hex')
+    from unnest(
+      ${batch.map(({ messageId }) => messageId)}::text[],
+      ${batch.map((raw) => digestOf(contentOf(raw)))}::text[]
+    ) as said (id, digest)
+    where consumer = ${consumer} and message_id = id
+  `;
+}
+
+/** As if they had never come: whoever reads the stream again finds them new. */
+export async function forgetArrivals(
+  tx: Tx,
+  consumer: string,
+  batch: readonly RawMessage[],
+): Promise<void> {
+  await tx`
+    delete from inbox
+    where consumer = ${consumer}
+      and message_id = any (${batch.map(({ messageId }) => messageId)}::text[])
   `;
 }
 

@@ -8,11 +8,11 @@ import { inTransaction } from "../database/transaction.ts";
 import type { Log } from "../process/log.ts";
 import type { Metrics } from "../process/metrics.ts";
 import type { Broker } from "./broker.ts";
-import { writeDeadLetters } from "./dead-letters.ts";
+import { outboxConsumer, writeDeadLetters } from "./dead-letters.ts";
 import type { EncodedEvent } from "./event.ts";
 import { isRefused } from "./publish.ts";
 import { publishAll } from "./publish-group.ts";
-import { ensureStream, isStreamName } from "./streams.ts";
+import { ensureStream } from "./streams.ts";
 
 export type OutboxRelayOptions = {
   readonly pool: Pool;
@@ -92,7 +92,7 @@ async function relayRound({ pool, broker, log, ensured }: Round): Promise<number
     if (!lock?.["mine"]) return 0;
     const rows = await readOldest(tx);
     for (const stream of new Set(rows.map((row) => row.stream))) {
-      if (!ensured.has(stream) && isStreamName(stream)) await ensureStream(broker, stream);
+      if (!ensured.has(stream) && broker.streams.has(stream)) await ensureStream(broker, stream);
       ensured.add(stream);
     }
     const outcomes = await publishAll(broker, rows, { deadlineMs: publishDeadlineMs });
@@ -135,7 +135,7 @@ async function giveUp(tx: Tx, row: Row, error: unknown, log: Log): Promise<void>
     error,
   });
   const raw = { ...row, streamSequence: 0n, deliveryCount: 1 };
-  await writeDeadLetters(tx, "outbox", [
+  await writeDeadLetters(tx, outboxConsumer, [
     { raw, reason: DeadLetterReason.BUG, detail: String(error) },
   ]);
   await deleteRows(tx, [row]);

@@ -22,7 +22,7 @@ afterEach(() => {
 test("what is appended is published once it is committed, and only then", async () => {
   await using world = await openWorld();
   await using relay = world.startRelay();
-  const options = { source: "cms-service", time };
+  const options = { source: "webhook-gateway", time };
   await inTransaction(world.pool, async (tx) => {
     await appendEvent(tx, PaymentSucceededSchema, paymentSucceeded("pi_1"), options);
     await sleep(150);
@@ -184,6 +184,9 @@ function relayProcess({ database, url }: World) {
   const script = `
     const { openPool } = await import(${at("../database/pool.ts")});
     const { openBroker } = await import(${at("./broker.ts")});
+    const { PaymentSucceededSchema } = await import(
+      ${at("../../gen/bursar/payments/v1/events_pb.ts")}
+    );
     const { startOutboxRelay } = await import(${at("./outbox-relay.ts")});
     const { createLog } = await import(${at("../process/log.ts")});
     const { createMetrics } = await import(${at("../process/metrics.ts")});
@@ -191,7 +194,8 @@ function relayProcess({ database, url }: World) {
     const log = createLog({ service: "test", level: "silent" });
     const metrics = createMetrics("test");
     const pool = openPool({ url, schema: "mesh", connectionsMax: 2, applicationName: "child" });
-    const broker = openBroker({ url: natsUrl, name: "child", log, metrics });
+    const events = [PaymentSucceededSchema];
+    const broker = openBroker({ url: natsUrl, name: "child", events, log, metrics });
     startOutboxRelay({ pool, broker, log, metrics });
   `;
   const args = ["--input-type=module", "--eval", script, database.url, url];

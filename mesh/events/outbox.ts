@@ -5,14 +5,19 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { Tx } from "../database/pool.ts";
+import { eventPolicy } from "../policy/policy.ts";
 import { type EncodedEvent, encodeEvent } from "./event.ts";
 
 export type AppendOptions = {
   /** Identity that publishes, for example `cms-service`. */
   readonly source: string;
   readonly time: Date;
-  /** Given for a fact that may be appended again, so that broker and consumers see one. */
+  /**
+   * Given for a fact that may be appended again, so that broker and consumers see one. Where the
+   * policy says what the id is made of, it is that.
+   */
   readonly messageId?: string;
+  /** Of what caused the event; left out, of the span that runs now. */
   readonly traceparent?: string | undefined;
 };
 
@@ -22,7 +27,8 @@ export async function appendEvent<D extends DescMessage>(
   event: MessageInitShape<D>,
   options: AppendOptions,
 ): Promise<void> {
-  const messageId = options.messageId ?? randomUUID();
+  const isNamed = eventPolicy(schema).dedupeIdFields.length > 0;
+  const messageId = options.messageId ?? (isNamed ? undefined : randomUUID());
   await appendEncoded(tx, [encodeEvent(schema, event, { ...options, messageId })]);
 }
 

@@ -51,12 +51,42 @@ export async function takeParked(
   consumer: string,
   keys: readonly string[],
 ): Promise<RawMessage[]> {
-  const rows = await tx<(Omit<RawMessage, "deliveryCount"> & { parkedId: bigint })[]>`
+  const rows = await tx<Row[]>`
     delete from parked
     where consumer = ${consumer} and waits_for = any (${[...new Set(keys)]}::text[])
     returning parked_id as "parkedId", message_id as "messageId", subject, stream,
       stream_sequence as "streamSequence", data, headers
   `;
-  const oldestFirst = [...rows].sort((a, b) => (a.parkedId < b.parkedId ? -1 : 1));
-  return oldestFirst.map(({ parkedId: _, ...raw }): RawMessage => ({ ...raw, deliveryCount: 1 }));
+  return oldestFirst(rows);
+}
+
+/** As `takeParked`, so many at most. What somebody else is just taking is left to them. */
+export async function takeOldestParked(
+  tx: Tx,
+  consumer: string,
+  keys: readonly string[],
+  countMax: number,
+): Promise<RawMessage[]> {
+  if (keys.length === 0) return [];
+  const rows = await tx<Row[]>`
+    delete from parked
+    where parked_id in (
+      select parked_id from parked
+      where consumer = ${consumer} and waits_for = any (${keys as string[]}::text[])
+      order by parked_id
+      limit ${countMax}
+      for update skip locked
+    )
+    returning parked_id as "parkedId", message_id as "messageId", subject, stream,
+      stream_sequence as "streamSequence", data, headers
+  `;
+  return oldestFirst(rows);
+}
+
+type Row = Omit<RawMessage, "deliveryCount"> & { readonly parkedId: bigint };
+
+function oldestFirst(rows: readonly Row[]): RawMessage[] {
+  return rows
+    .toSorted((a, b) => (a.parkedId < b.parkedId ? -1 : 1))
+    .map(({ parkedId: _, ...raw }): RawMessage => ({ ...raw, deliveryCount: 1 }));
 }

@@ -74,6 +74,7 @@ test("everybody in a group has until their own deadline", async () => {
   await using broker = openBroker({
     url: "nats://127.0.0.1:1",
     name: "test",
+    events: [PaymentSucceededSchema],
     log: silentLog(),
     metrics: createMetrics("test"),
   });
@@ -100,7 +101,7 @@ test("everybody in a group has until their own deadline", async () => {
 });
 
 function event(messageId: string, dedupeId = messageId): EncodedEvent {
-  const options = { messageId, dedupeId, source: "test", time: new Date(0) };
+  const options = { messageId, dedupeId, source: "webhook-gateway", time: new Date(0) };
   return encodeEvent(PaymentSucceededSchema, paymentSucceeded(messageId), options);
 }
 

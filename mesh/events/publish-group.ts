@@ -9,8 +9,10 @@ import {
   dedupeIdOf,
   natsHeaders,
   notDurable,
+  type Outgoing,
   type Published,
-  publish,
+  prepare,
+  send,
   whileConnected,
 } from "./publish.ts";
 
@@ -129,6 +131,19 @@ async function publishGroup(
   group: readonly EncodedEvent[],
   deadline: number,
 ): Promise<Outcomes> {
+  const outgoing = group.map(prepare);
+  const outcomes = await sendGroup(broker, outgoing, deadline);
+  for (const [n, outcome] of outcomes.entries()) {
+    outgoing[n]!.span.end(outcome.status === "rejected" ? outcome.reason : undefined);
+  }
+  return outcomes;
+}
+
+async function sendGroup(
+  broker: Broker,
+  group: readonly Outgoing[],
+  deadline: number,
+): Promise<Outcomes> {
   if (group.length > 1 && broker.connected) {
     const committed = await whileConnected(broker, () => commit(broker, group, deadline)).catch(
       () => undefined,
@@ -136,16 +151,16 @@ async function publishGroup(
     if (committed) return committed;
   }
   const deadlineMs = deadline - performance.now();
-  return Promise.allSettled(group.map((event) => publish(broker, event, { deadlineMs })));
+  return Promise.allSettled(group.map((one) => send(broker, one, { deadlineMs })));
 }
 
 async function commit(
   broker: Broker,
-  group: readonly EncodedEvent[],
+  group: readonly Outgoing[],
   deadline: number,
 ): Promise<Outcomes> {
   const timeout = Math.max(1, Math.min(groupTimeoutMs, deadline - performance.now()));
-  const [first, ...others] = group.map((event) => ({ ...event, headers: natsHeaders(event) }));
+  const [first, ...others] = group.map((one) => ({ ...one.event, headers: natsHeaders(one) }));
   const last = others.pop();
   if (first === undefined || last === undefined) throw new Error("a group has two events or more");
   const options = (headers: MsgHdrs) => ({ headers, timeout, retries: 0 });

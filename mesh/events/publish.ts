@@ -3,9 +3,13 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { headers, type MsgHdrs } from "@nats-io/transport-node";
+import { startPublishSpan } from "../telemetry/messaging.ts";
+import type { Span } from "../telemetry/trace.ts";
 import { type Broker, BrokerAbsent } from "./broker.ts";
+import { isForbidden } from "./broker-refusals.ts";
 import type { EncodedEvent } from "./event.ts";
-import { ensureStream, isApiError, isStreamName } from "./streams.ts";
+import { headerOf } from "./raw-message.ts";
+import { ensureStream, isApiError } from "./streams.ts";
 
 /** A fault: nobody knows whether the event is stored. The same event may be published again. */
 export class NotDurable extends Error {
@@ -24,23 +28,50 @@ export async function publish(
   event: EncodedEvent,
   options: { readonly deadlineMs: number },
 ): Promise<Published> {
+  const outgoing = prepare(event);
+  try {
+    const published = await send(broker, outgoing, options);
+    outgoing.span.end();
+    return published;
+  } catch (error) {
+    outgoing.span.end(error);
+    throw error;
+  }
+}
+
+/** An event on its way, with the span that the message carries. */
+export type Outgoing = { readonly event: EncodedEvent; readonly span: Span };
+
+export function prepare(event: EncodedEvent): Outgoing {
+  return { event, span: startPublishSpan(event, headerOf(event, "traceparent")) };
+}
+
+export async function send(
+  broker: Broker,
+  outgoing: Outgoing,
+  options: { readonly deadlineMs: number },
+): Promise<Published> {
+  const { event } = outgoing;
   const deadline = performance.now() + options.deadlineMs;
-  const messageHeaders = natsHeaders(event);
-  let last: unknown = new Error("the broker is not connected");
+  const headers = natsHeaders(outgoing);
+  let last: unknown;
   for (let attempt = 0; ; attempt++) {
     const remainingMs = deadline - performance.now();
     if (remainingMs <= 0) break;
     if (!broker.connected && !(await broker.waitUntilConnected(remainingMs))) break;
     try {
-      return await publishOnce(broker, event, messageHeaders, deadline - performance.now());
+      return await publishOnce(broker, event, headers, deadline - performance.now());
     } catch (error) {
       if (isRefused(error)) throw error;
       last = error;
     }
+    // Until an operator mends its permissions, the broker says so every time.
+    if (isForbidden(last)) break;
     if (isUnheard(last)) await makeStream(broker, event.stream);
     await sleep(Math.random() * Math.min(500, 20 * 2 ** attempt));
   }
-  throw notDurable(event, options.deadlineMs, last);
+  const cause = last ?? new Error("the broker is not connected");
+  throw notDurable(event, options.deadlineMs, cause);
 }
 
 export function notDurable(
@@ -81,10 +112,14 @@ export async function whileConnected<T>(broker: Broker, ask: () => Promise<T>): 
   }
 }
 
-/** As the broker reads them: what the event says of itself, its id, and the stream it is meant for. */
-export function natsHeaders(event: EncodedEvent): MsgHdrs {
+/**
+ * As the broker reads them: what the event says of itself, its id, and the stream it is meant for.
+ * Anew for every attempt that adds headers of its own.
+ */
+export function natsHeaders({ event, span }: Outgoing): MsgHdrs {
   const built = headers();
   for (const [name, value] of event.headers) built.append(name, value);
+  if (span.recorded) built.set("traceparent", span.traceparent);
   built.set("Nats-Msg-Id", dedupeIdOf(event));
   // A subject bound to another stream by mistake must not be acknowledged from there.
   built.set("Nats-Expected-Stream", event.stream);
@@ -110,5 +145,5 @@ function isUnheard(error: unknown): boolean {
 }
 
 async function makeStream(broker: Broker, name: string): Promise<void> {
-  if (isStreamName(name)) await ensureStream(broker, name).catch(() => {});
+  if (broker.streams.has(name)) await ensureStream(broker, name).catch(() => {});
 }

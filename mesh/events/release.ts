@@ -4,16 +4,14 @@
 
 import assert from "node:assert/strict";
 import type { DescMessage } from "@bufbuild/protobuf";
-import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { isTimeout } from "../database/fault.ts";
 import type { Tx } from "../database/pool.ts";
 import { inSavepoint } from "../database/savepoint.ts";
 import { isFault } from "../database/transaction.ts";
 import type { HandleBatch } from "./consumer-definition.ts";
-import { writeDeadLetters } from "./dead-letters.ts";
 import { takeParked } from "./parking.ts";
 import type { RawMessage } from "./raw-message.ts";
-import { createSettling, type Settled, type Settling, settle } from "./settle.ts";
+import { createSettling, endSpans, giveUp, type Settled, type Settling, settle } from "./settle.ts";
 
 export type ReleaseOptions<D extends DescMessage> = {
   readonly consumer: string;
@@ -27,7 +25,7 @@ export async function releaseParked<D extends DescMessage>(
   tx: Tx,
   options: ReleaseOptions<D>,
 ): Promise<void> {
-  await release(tx, createSettling(options), options.arrived);
+  endSpans(await release(tx, createSettling(options), options.arrived));
 }
 
 /** More rounds than any chain of predecessors has. */
@@ -60,7 +58,7 @@ export async function release<D extends DescMessage>(
 type Released = { readonly settled: readonly Settled[]; readonly arrived: readonly string[] };
 
 /** Halves what cannot be handled together until the guilty event stands alone, and buries it. */
-async function settleReleased<D extends DescMessage>(
+export async function settleReleased<D extends DescMessage>(
   tx: Tx,
   settling: Settling<D>,
   batch: readonly RawMessage[],
@@ -72,7 +70,8 @@ async function settleReleased<D extends DescMessage>(
     if (isFault(error) && !isTimeout(error)) throw error;
     const [first] = batch;
     if (batch.length > 1) return settleHalves(tx, settling, batch);
-    return buryReleased(tx, settling.consumer, first!, error);
+    const verdict = await giveUp(tx, settling, first!, error);
+    return { settled: [{ raw: first!, verdict }], arrived: [] };
   }
 }
 
@@ -88,15 +87,4 @@ async function settleHalves<D extends DescMessage>(
     settled: [...first.settled, ...second.settled],
     arrived: [...first.arrived, ...second.arrived],
   };
-}
-
-async function buryReleased(
-  tx: Tx,
-  consumer: string,
-  raw: RawMessage,
-  cause: unknown,
-): Promise<Released> {
-  const death = { raw, reason: DeadLetterReason.BUG, detail: String(cause) };
-  await writeDeadLetters(tx, consumer, [death]);
-  return { settled: [{ raw, verdict: { kind: "dead", ...death } }], arrived: [] };
 }

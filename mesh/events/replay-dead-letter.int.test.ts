@@ -22,7 +22,7 @@ type Definition = Required<ConsumerDefinition<readonly Payments[]>>;
 type Handle = Definition["handle"];
 type ContentOf = Definition["contentOf"];
 
-test("a retried letter is handled with what waits for it, and resolved once", async () => {
+test("a replayed letter is handled with what waits for it, and resolved once", async () => {
   await using world = await openConsumerWorld();
   let broken = true;
   const handle: Handle = async (tx, batch) => {
@@ -57,7 +57,7 @@ test("a retried letter is handled with what waits for it, and resolved once", as
   expect(deadLetters).toMatchObject([{ deadLetterId, resolvedTime: expect.anything() }]);
 });
 
-test("a retried letter that must wait is parked, and given up later comes into sight", async () => {
+test("a replayed letter that must wait is parked, and given up later comes into sight", async () => {
   await using world = await openConsumerWorld();
   let broken = true;
   const handle: Handle = async (tx, batch) => {
@@ -107,7 +107,7 @@ test("a repetition of what was mended and handled is a repetition", async () => 
   expect((await rpc.listDeadLetters({})).deadLetters).toEqual([]);
 });
 
-test("a conflict stays one, however often it is retried", async () => {
+test("a conflict stays one, however often it is replayed", async () => {
   await using world = await openConsumerWorld();
   await using _consumer = world.start();
   await world.publishRaw(encodedPayment("pi_1"));

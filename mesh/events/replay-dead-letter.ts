@@ -6,10 +6,12 @@ import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Pool, Tx } from "../database/pool.ts";
 import { inTransaction, isFault } from "../database/transaction.ts";
 import type { ConsumerDefinition, Verdict } from "./consumer-definition.ts";
-import { recordArrivals, recordContent } from "./inbox.ts";
+import { outboxConsumer } from "./dead-letters.ts";
+import { recordArrivals, recordContents } from "./inbox.ts";
+import { appendEncoded } from "./outbox.ts";
 import type { RawMessage } from "./raw-message.ts";
 import { release } from "./release.ts";
-import { createContentOf, createSettling, settle } from "./settle.ts";
+import { createContentOf, createSettling, endSpans, type Settled, settle } from "./settle.ts";
 
 type Dead = Extract<Verdict, { kind: "dead" }>;
 
@@ -35,12 +37,18 @@ export async function replayDeadLetter(
   consumers: readonly ConsumerDefinition[],
   deadLetterId: bigint,
 ): Promise<Replayed> {
+  const settled: Settled[] = [];
   try {
-    return await inTransaction(pool, (tx) => replay(tx, consumers, deadLetterId));
+    return await inTransaction(pool, (tx) => {
+      settled.length = 0;
+      return replay(tx, consumers, deadLetterId, settled);
+    });
   } catch (error) {
     if (error instanceof GivenUpAgain) return error.verdict;
     if (isFault(error)) throw error;
     return { kind: "dead", reason: DeadLetterReason.BUG, detail: String(error) };
+  } finally {
+    endSpans(settled);
   }
 }
 
@@ -48,19 +56,34 @@ async function replay(
   tx: Tx,
   consumers: readonly ConsumerDefinition[],
   deadLetterId: bigint,
+  settled: Settled[],
 ): Promise<Replayed> {
   const letter = await lockLetter(tx, deadLetterId);
   if (letter === undefined) return { kind: "absent" };
   if (letter.resolvedAt !== null) return { kind: "replayed" };
-  const definition = consumers.find(({ consumer }) => consumer === letter.consumer);
-  if (definition === undefined) {
-    const detail = `this service has no consumer ${letter.consumer} any more`;
-    throw new GivenUpAgain({ kind: "dead", reason: DeadLetterReason.UNKNOWN_EVENT, detail });
-  }
-  const verdict = await handleAgain(tx, definition, letter);
+  const verdict = await handle(tx, consumers, letter, settled);
   if (verdict.kind === "dead") throw new GivenUpAgain(verdict);
   await tx`update dead_letter set resolved_at = now() where dead_letter_id = ${deadLetterId}`;
   return verdict;
+}
+
+async function handle(
+  tx: Tx,
+  consumers: readonly ConsumerDefinition[],
+  letter: Letter,
+  settled: Settled[],
+): Promise<Verdict> {
+  if (letter.consumer === outboxConsumer) {
+    // What the broker refused may be published now; refused once more, it is back in sight.
+    await appendEncoded(tx, [letter]);
+    return { kind: "handled" };
+  }
+  const definition = consumers.find(({ consumer }) => consumer === letter.consumer);
+  if (definition === undefined) {
+    const detail = `this service has no consumer ${letter.consumer} any more`;
+    return { kind: "dead", reason: DeadLetterReason.UNKNOWN_EVENT, detail };
+  }
+  return handleAgain(tx, definition, letter, settled);
 }
 
 type Letter = RawMessage & {
@@ -98,6 +121,7 @@ async function handleAgain(
   tx: Tx,
   definition: ConsumerDefinition,
   letter: Letter,
+  settled: Settled[],
 ): Promise<Verdict> {
   const settling = createSettling(definition);
   const contentOf = createContentOf(settling, definition);
@@ -111,8 +135,9 @@ async function handleAgain(
     const detail = "a message with this id and other content was settled before";
     return { kind: "dead", reason: DeadLetterReason.CONFLICT, detail };
   }
-  const { settled, arrived } = await settle(tx, settling, [letter]);
-  await release(tx, settling, arrived);
-  await recordContent(tx, definition.consumer, letter, contentOf);
-  return settled[0]!.verdict;
+  const own = await settle(tx, settling, [letter]);
+  settled.push(...own.settled);
+  settled.push(...(await release(tx, settling, own.arrived)));
+  await recordContents(tx, definition.consumer, [letter], contentOf);
+  return own.settled[0]!.verdict;
 }

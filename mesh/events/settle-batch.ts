@@ -9,23 +9,34 @@ import { isTimeout } from "../database/fault.ts";
 import type { Pool, Tx } from "../database/pool.ts";
 import { inTransaction, isFault } from "../database/transaction.ts";
 import type { Log } from "../process/log.ts";
+import { batchSpan } from "../telemetry/messaging.ts";
+import { withSpan } from "../telemetry/trace.ts";
 import type { consumerMetrics, Outcome } from "./consumer-metrics.ts";
-import { writeDeadLetters } from "./dead-letters.ts";
+import { reasonName, writeDeadLetters } from "./dead-letters.ts";
 import { type ContentOf, recordArrivals } from "./inbox.ts";
-import type { RawMessage } from "./raw-message.ts";
+import { type EventVersions, passOver } from "./pass-over.ts";
+import { headerOf, type RawMessage } from "./raw-message.ts";
 import { release } from "./release.ts";
-import { type Settled, type Settling, settle } from "./settle.ts";
+import { isSchemaKey } from "./schema-key.ts";
+import { endSpans, type Settled, type Settling, settle } from "./settle.ts";
 import type { Delivery } from "./subscription.ts";
 
 export type Running<D extends DescMessage> = {
   readonly pool: Pool;
+  readonly stream: string;
   readonly settling: Settling<D>;
+  /** Events on the stream that are not for this consumer. */
+  readonly others: EventVersions;
   readonly contentOf: ContentOf;
   readonly log: Log;
   readonly measure: ReturnType<typeof consumerMetrics>;
   readonly closing: AbortSignal;
+  /** Of what leaves no row. */
+  acknowledge(batch: readonly Delivery[]): void;
   /** After the COMMIT that settles them. */
   done(batch: readonly Delivery[]): void;
+  /** After any COMMIT. */
+  committed(): void;
 };
 
 /** A message that cannot be handled, and why. Nothing is written about it yet. */
@@ -78,26 +89,66 @@ async function settleTogether<D extends DescMessage>(
   running: Running<D>,
   batch: readonly Delivery[],
 ): Promise<Found> {
-  const { pool, measure, log } = running;
+  const { pool, settling, measure, others } = running;
   const started = performance.now();
-  const raws = batch.map(({ raw }) => raw);
-  const { outcomes, released } = await inTransaction(pool, (tx) => write(tx, running, raws));
-  measure.batch([...outcomes, ...released.map(outcomeOf)], performance.now() - started);
+  const { mine, passedOver } = await passOver(pool, settling.consumer, others, batch);
+  // At once: in a minute it may be another release's, which reads the stream again.
+  if (passedOver.length > 0) running.acknowledge(passedOver);
+  const raws = mine.map(({ raw }) => raw);
+  const written = raws.length > 0 ? await writeTogether(running, raws) : undefined;
+  measure.passedOver(passedOver.map(({ raw }) => raw.subject));
+  if (written) {
+    const outcomes = [...written.outcomes, ...written.released.map(outcomeOf)];
+    measure.batch(outcomes, performance.now() - started, written.settled[0]?.span);
+    endSpans([...written.settled, ...written.released]);
+    tellOfReleased(running, written.released);
+  }
+  running.done(mine);
+  return { suspects: [], progressed: written?.settled.some(isProgress) ?? false };
+}
+
+/** To wait for a release that knows its schema is no sign that anything can be handled. */
+export function isProgress({ verdict }: Settled): boolean {
+  if (verdict.kind === "parked") return !isSchemaKey(verdict.waitsFor);
+  return verdict.kind === "handled";
+}
+
+/** Nothing of what it says: a reason may quote the message. */
+export function tellOfReleased<D extends DescMessage>(
+  { log }: Pick<Running<D>, "log">,
+  released: readonly Settled[],
+): void {
   for (const { raw, verdict } of released) {
     if (verdict.kind !== "dead") continue;
     const { messageId, subject } = raw;
-    log.error("a parked event goes to the dead letters", { messageId, subject, ...verdict });
+    const reason = reasonName(verdict.reason);
+    log.error("a parked event goes to the dead letters", { messageId, subject, reason });
   }
-  running.done(batch);
-  const progressed = outcomes.some(({ outcome }) => outcome === "handled" || outcome === "parked");
-  return { suspects: [], progressed };
+}
+
+type Written = {
+  readonly outcomes: readonly Outcome[];
+  readonly settled: readonly Settled[];
+  readonly released: readonly Settled[];
+};
+
+function writeTogether<D extends DescMessage>(
+  running: Running<D>,
+  batch: readonly RawMessage[],
+): Promise<Written> {
+  const { pool, stream, settling } = running;
+  const settled = () => inTransaction(pool, (tx) => write(tx, running, batch));
+  // An event that comes alone has a span of its own.
+  if (batch.length === 1) return settled();
+  const traceparents = batch.map((raw) => headerOf(raw, "traceparent"));
+  return withSpan(batchSpan({ consumer: settling.consumer, stream }, traceparents), settled);
 }
 
 async function write<D extends DescMessage>(
   tx: Tx,
   { settling, contentOf }: Running<D>,
   batch: readonly RawMessage[],
-): Promise<{ outcomes: Outcome[]; released: readonly Settled[] }> {
+): Promise<Written> {
   const { consumer } = settling;
   const arrivals = await recordArrivals(tx, consumer, batch, contentOf);
   const conflicts = batch.filter((_, index) => arrivals[index] === "conflict");
@@ -120,10 +171,10 @@ async function write<D extends DescMessage>(
     if (arrival === "conflict") return { subject, outcome: "dead", reason };
     return outcomeOf(ofFresh.next().value!);
   });
-  return { outcomes, released };
+  return { outcomes, settled, released };
 }
 
-function outcomeOf({ raw: { subject }, verdict }: Settled): Outcome {
+export function outcomeOf({ raw: { subject }, verdict }: Settled): Outcome {
   if (verdict.kind !== "dead") return { subject, outcome: verdict.kind };
   return { subject, outcome: "dead", reason: verdict.reason };
 }

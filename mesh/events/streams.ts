@@ -1,5 +1,7 @@
-// The streams, declared. Whoever needs one makes sure of it; its configuration follows this file.
+// The streams, as the schema declares them. Whoever needs one makes sure of it; its configuration
+// follows the StreamPolicy of its package.
 
+import type { DescMessage } from "@bufbuild/protobuf";
 import {
   DiscardPolicy,
   JetStreamApiCodes,
@@ -9,54 +11,56 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
+import { streamPolicy } from "../policy/policy.ts";
 import type { Broker } from "./broker.ts";
+import { isForbidden } from "./broker-refusals.ts";
 
-const minuteMs = 60_000;
-const dayMs = 24 * 60 * minuteMs;
-const KiB = 1024;
-
-type Limits = {
-  readonly domain: string;
+/** What the schema says of a stream: the StreamPolicy of the package whose events it keeps. */
+export type Stream = {
+  readonly name: string;
+  readonly subject: string;
   readonly ageMsMax: number;
   readonly messageBytesMax: number;
   /** How long the broker itself recognises a repeated id. A help, never the guarantee. */
   readonly duplicateWindowMs: number;
 };
 
-const streams = {
-  // Between a provider's ack and the ledger the only copy, so it is kept longest; a message holds a
-  // whole webhook.
-  WEBHOOKS: {
-    domain: "webhook",
-    ageMsMax: 90 * dayMs,
-    messageBytesMax: 2 * KiB * KiB,
-    duplicateWindowMs: 60 * minuteMs,
-  },
-  PAYMENTS: standard("payments"),
-  // No fact may be too large for it: a transaction of every limit is some 300 KiB.
-  LEDGER: { ...standard("ledger"), messageBytesMax: KiB * KiB },
-  CMS: standard("cms"),
-} as const satisfies Record<string, Limits>;
+export type Streams = ReadonlyMap<string, Stream>;
 
-export type StreamName = keyof typeof streams;
-export const streamNames = Object.keys(streams) as StreamName[];
-
-function standard(domain: string): Limits {
-  return {
-    domain,
-    ageMsMax: 30 * dayMs,
-    messageBytesMax: 256 * KiB,
-    duplicateWindowMs: 20 * minuteMs,
-  };
+/** The streams that keep these events, as their packages declare them. */
+export function streamsOf(events: readonly DescMessage[]): Streams {
+  const streams = new Map<string, Stream>();
+  for (const event of events) {
+    const { name, retentionDays, messageBytesMax, duplicateWindowSeconds } = streamPolicy(event);
+    const subject = `${event.file.proto.package}.>`;
+    const other = streams.get(name)?.subject ?? subject;
+    if (other !== subject) {
+      throw new Error(`${other} and ${subject} both declare the stream ${name}: rename one`);
+    }
+    streams.set(name, {
+      name,
+      subject,
+      ageMsMax: retentionDays * dayMs,
+      messageBytesMax,
+      duplicateWindowMs: duplicateWindowSeconds * 1_000,
+    });
+  }
+  return streams;
 }
 
-export function isStreamName(name: string): name is StreamName {
-  return Object.hasOwn(streams, name);
-}
+const dayMs = 24 * 60 * 60 * 1_000;
 
 /** Makes the stream, or brings the one that is there in line, and never shrinks it. Safe to repeat and to race. */
-export async function ensureStream(broker: Broker, name: StreamName): Promise<void> {
-  const wanted = streamConfig(name, broker.streamBytesMax);
+export async function ensureStream(broker: Broker, name: string): Promise<void> {
+  const stream = broker.streams.get(name);
+  if (stream === undefined) {
+    const known = [...broker.streams.keys()].join(", ") || "none";
+    throw new Error(
+      `stream ${name} is not known here (known: ${known}): ` +
+        "give openBroker the events that are published to it or consumed from it",
+    );
+  }
+  const wanted = streamConfig(stream, broker.streamBytesMax);
   const manager = await broker.jsm();
   const found = await manager.streams.info(name).catch((error: unknown) => {
     if (isApiError(error, JetStreamApiCodes.StreamNotFound)) return undefined;
@@ -71,7 +75,10 @@ export async function ensureStream(broker: Broker, name: StreamName): Promise<vo
   }
   const changed = { ...wanted, ...atLeast(found.config, wanted) };
   if (!differs(found.config, changed)) return;
-  await manager.streams.update(name, { ...found.config, ...changed });
+  await manager.streams.update(name, { ...found.config, ...changed }).catch((error: unknown) => {
+    // Where only an operator may change streams, it is there all the same.
+    if (!isForbidden(error)) throw error;
+  });
 }
 
 const streamNameInUse = 10_058;
@@ -89,11 +96,11 @@ function atLeast(found: StreamConfig, wanted: ReturnType<typeof streamConfig>) {
   };
 }
 
-function streamConfig(name: StreamName, bytesMax: number) {
-  const { domain, ageMsMax, messageBytesMax, duplicateWindowMs } = streams[name];
+function streamConfig(stream: Stream, bytesMax: number) {
+  const { name, subject, ageMsMax, messageBytesMax, duplicateWindowMs } = stream;
   return {
     name,
-    subjects: [`bursar.${domain}.v1.>`],
+    subjects: [subject],
     // A full stream refuses new messages; old ones are not given up for them.
     discard: DiscardPolicy.New,
     max_bytes: bytesMax,

@@ -11,13 +11,16 @@ import {
   type DurableConsumer,
   ensureConsumer,
   findConsumer,
-  subjectsMissing,
+  isNarrowed,
+  type Reading,
 } from "./durable-consumer.ts";
-import { digestOf, type RawMessage, storable } from "./raw-message.ts";
+import { digestOf, type RawMessage, storable, unreadableHeaders } from "./raw-message.ts";
 import { streamMetrics } from "./stream-metrics.ts";
 import { ensureStream } from "./streams.ts";
 
 export type SubscriptionOptions = DurableConsumer & {
+  /** Says what the consumer handles, before it reads; and which events it passes over. */
+  announce(): Promise<readonly string[]>;
   readonly broker: Broker;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -30,6 +33,8 @@ export type Subscription = AsyncDisposable & {
   take(max: number): Promise<readonly Delivery[]>;
   /** What is there already, perhaps nothing. */
   takeWaiting(max: number): readonly Delivery[];
+  /** What will most likely be taken next, the very same objects. */
+  peek(max: number): readonly RawMessage[];
   /** Tells the broker that these are done. Lost in a crash, they come again: the inbox knows them. */
   acknowledge(deliveries: readonly Delivery[]): void;
   /** Ends `take`; what was taken can still be acknowledged. Disposing gives the rest back. */
@@ -49,6 +54,7 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
     inHand: new Map(),
     arrived: Promise.withResolvers<void>(),
     messages: undefined,
+    reading: undefined,
     acknowledged: new Set(),
   };
   signal.addEventListener("abort", () => {
@@ -67,6 +73,15 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
   const subscribed = keepSubscribed(options, state, accept, signal);
   const working = setInterval(() => stayOurs(state), workingMs);
   const watched = watchLag(options, state, signal);
+  const raws = new WeakMap<JsMsg, RawMessage>();
+  const rawOf = (message: JsMsg) => {
+    let raw = raws.get(message);
+    if (raw === undefined) {
+      raw = rawMessage(message, options.stream);
+      raws.set(message, raw);
+    }
+    return raw;
+  };
   const takeWaiting = (max: number) => {
     const taken = [...state.waiting].slice(0, max);
     for (const [key, message] of taken) {
@@ -74,7 +89,7 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
       state.inHand.set(key, message);
     }
     if (state.waiting.size === 0 && taken.length > 0) state.arrived = Promise.withResolvers();
-    return taken.map(([key, message]) => ({ key, raw: rawMessage(message, options.stream) }));
+    return taken.map(([key, message]) => ({ key, raw: rawOf(message) }));
   };
 
   return {
@@ -83,6 +98,7 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
       return signal.aborted ? [] : takeWaiting(max);
     },
     takeWaiting,
+    peek: (max) => state.waiting.values().take(max).map(rawOf).toArray(),
     acknowledge: (deliveries) => acknowledge(state, deliveries),
     stop: () => closing.abort(),
     async [Symbol.asyncDispose]() {
@@ -104,6 +120,8 @@ type State = {
   readonly inHand: Map<string, JsMsg>;
   arrived: PromiseWithResolvers<void>;
   messages: ConsumerMessages | undefined;
+  /** As it was last made sure of. */
+  reading: Reading | undefined;
   readonly acknowledged: Set<Promise<unknown>>;
 };
 
@@ -156,7 +174,9 @@ async function keepSubscribed(
     if (!(await broker.waitUntilConnected(250))) continue;
     try {
       await ensureStream(broker, stream);
-      await ensureConsumer(await broker.jsm(), options);
+      const subject = broker.streams.get(stream)!.subject;
+      state.reading = { ...options, subject, passedOver: await options.announce() };
+      await ensureConsumer(await broker.jsm(), state.reading, log);
       const handle = await broker.js().consumers.get(stream, consumer);
       const messages = await handle.consume({
         max_messages: inFlightMax,
@@ -197,9 +217,9 @@ async function stopWhenLost(messages: ConsumerMessages, options: SubscriptionOpt
   }
 }
 
-/** Also notices an older release that has narrowed the consumer under us, and how full the stream is. */
+/** Also notices another release that has narrowed the consumer under us, and how full the stream is. */
 async function watchLag(options: SubscriptionOptions, state: State, closing: AbortSignal) {
-  const { broker, consumer, stream, subjects, metrics } = options;
+  const { broker, consumer, stream, metrics } = options;
   const measureStream = streamMetrics(metrics);
   const lag = metrics.gauge({
     name: "bursar_consumer_lag",
@@ -215,7 +235,7 @@ async function watchLag(options: SubscriptionOptions, state: State, closing: Abo
       const found = await findConsumer(manager, stream, consumer);
       if (found === undefined) continue;
       lag.set({ consumer }, found.num_pending + found.num_ack_pending);
-      if (subjectsMissing(found, subjects).length > 0) state.messages?.stop();
+      if (state.reading && isNarrowed(found, state.reading)) state.messages?.stop();
     } catch {
       // The next poll tells.
     }
@@ -240,16 +260,32 @@ const messageIdLengthMax = 512;
  * The event's own id, or the one the broker knows, as an index can hold it. A message that has
  * neither is known by its place on the stream.
  */
-function messageIdOf({ headers, seq }: JsMsg, stream: string): string {
+function messageIdOf(message: JsMsg, stream: string): string {
+  const { headers } = readHeaders(message);
   const id = storable(headers?.get("ce-id") || headers?.get("Nats-Msg-Id") || "");
-  if (id === "") return `${stream}/${seq}`;
+  if (id === "") return `${stream}/${message.seq}`;
   return id.length <= messageIdLengthMax ? id : `sha256/${digestOf(Buffer.from(id))}`;
 }
 
 function headersOf(message: JsMsg): [string, string][] {
-  const { headers } = message;
-  if (headers === undefined) return [];
-  return headers.keys().flatMap((name) => {
-    return headers.values(name).map((value): [string, string] => [storable(name), storable(value)]);
-  });
+  const { headers, problem } = readHeaders(message);
+  if (problem !== undefined) return [[unreadableHeaders, storable(problem)]];
+  const list: [string, string][] = [];
+  // Asked for its names one by one, the client looks through all of them every time.
+  for (const [name, values] of headers ?? []) {
+    for (const value of values) list.push([storable(name), storable(value)]);
+  }
+  return list;
+}
+
+/**
+ * The client throws over a line that breaks their form, and the broker keeps such lines. Thrown on,
+ * it would end the subscription every time the message comes, for all that stand behind it.
+ */
+function readHeaders(message: JsMsg) {
+  try {
+    return { headers: message.headers };
+  } catch (error) {
+    return { problem: String(error) };
+  }
 }

@@ -4,8 +4,16 @@
 import { readFileSync } from "node:fs";
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { parse } from "yaml";
-import { AccessConfigSchema, type AccessGrant } from "#gen/bursar/mesh/v1/access_pb.ts";
+import {
+  AccessConfigSchema,
+  type AccessGrant,
+  type RateLimit,
+} from "#gen/bursar/mesh/v1/access_pb.ts";
+import { type RateClass, RateClassSchema } from "#gen/bursar/mesh/v1/policy_pb.ts";
 import { validate } from "../policy/validation.ts";
+import type { Log } from "../process/log.ts";
+import type { Metrics } from "../process/metrics.ts";
+import { openReloaded } from "./reloaded.ts";
 
 /** A set of scopes, some of them given by patterns such as `ledger.*.read`. */
 export type Scopes = {
@@ -15,20 +23,45 @@ export type Scopes = {
 export type Grant = {
   readonly scopes: Scopes;
   readonly ledgerIds: ReadonlySet<string> | "all";
+  /** By rate class; a class without one is not limited. */
+  readonly rates: ReadonlyMap<RateClass, Rate>;
+};
+
+export type Rate = {
+  readonly perSecond: number;
+  /** Calls at once. */
+  readonly burst: number;
 };
 
 /** Grants by identity, `spiffe://bursar/<name>`. */
-export type Access = ReadonlyMap<string, Grant>;
+export type Access = {
+  get(identity: string): Grant | undefined;
+};
+
+/** Follows the file: the next call is judged by what it says now, as long as that is valid. */
+export function openAccess(
+  file: string,
+  options: { readonly log?: Log; readonly metrics?: Metrics; readonly pollMs?: number } = {},
+): Access & Disposable {
+  const what = "access configuration";
+  const read = () => readAccess(file);
+  const access = openReloaded({ ...options, what, files: [file], read });
+  return {
+    get: (identity) => access.current.get(identity),
+    [Symbol.dispose]: () => access[Symbol.dispose](),
+  };
+}
 
 /** Reads `AccessConfig` as JSON or YAML; throws with every problem it has. */
 export function readAccess(file: string): Access {
   try {
     const json = parse(readFileSync(file, "utf8"), { uniqueKeys: true }) as JsonValue;
     const config = fromJson(AccessConfigSchema, json);
-    const problems = validate(AccessConfigSchema, config);
-    if (problems.length > 0) {
-      throw new Error(problems.map(({ field, problem }) => `${field}: ${problem}`).join("; "));
-    }
+    const problems = [
+      ...validate(AccessConfigSchema, config).map(({ field, problem }) => `${field}: ${problem}`),
+      ...repetitions(config.grants),
+    ];
+    if (problems.length > 0) throw new Error(problems.join("; "));
     return createAccess(config.grants);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -36,16 +69,47 @@ export function readAccess(file: string): Access {
   }
 }
 
+/** The grants must be valid and name nobody twice. */
 export function createAccess(grants: readonly AccessGrant[]): Access {
-  const access = new Map<string, Grant>();
-  for (const { identity, scopes, ledgerIds } of grants) {
-    if (access.has(identity)) throw new Error(`${identity} is listed twice`);
-    access.set(identity, {
-      scopes: createScopes(scopes),
-      ledgerIds: ledgerIds.includes("*") ? "all" : new Set(ledgerIds),
-    });
+  return new Map(
+    grants.map(({ identity, scopes, ledgerIds, rateLimits }): [string, Grant] => [
+      identity,
+      {
+        scopes: createScopes(scopes),
+        ledgerIds: ledgerIds.includes("*") ? "all" : new Set(ledgerIds),
+        rates: createRates(rateLimits),
+      },
+    ]),
+  );
+}
+
+function createRates(limits: readonly RateLimit[]): Map<RateClass, Rate> {
+  return new Map(
+    limits.map(({ rateClass, callsPerSecond, burst }): [RateClass, Rate] => [
+      rateClass,
+      { perSecond: callsPerSecond, burst: burst || callsPerSecond },
+    ]),
+  );
+}
+
+/** What is said twice, perhaps differently: nobody could tell which of the two counts. */
+function repetitions(grants: readonly AccessGrant[]): string[] {
+  const problems = repeated(grants.map(({ identity }) => identity)).map(
+    (identity) => `${identity} is listed twice`,
+  );
+  for (const { identity, rateLimits } of grants) {
+    const classes = rateLimits.map(({ rateClass }) => nameOf(rateClass));
+    problems.push(...repeated(classes).map((name) => `${identity} has two limits for ${name}`));
   }
-  return access;
+  return problems;
+}
+
+function nameOf(rateClass: RateClass): string {
+  return RateClassSchema.value[rateClass]?.name ?? String(rateClass);
+}
+
+function repeated(names: readonly string[]): string[] {
+  return [...new Set(names.filter((name, place) => names.indexOf(name) < place))];
 }
 
 /** Scopes from patterns `<domain>.<noun>.<verb>` of which a part may be `*`. */

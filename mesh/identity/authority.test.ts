@@ -1,5 +1,5 @@
-import { X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { testCertificates } from "../testing/certificates.ts";
@@ -48,6 +48,41 @@ test("asked again, it hands out what it kept; what is old or another's is made a
   await using other = await testCertificates();
   const foreign = await issueLeaf(other.authority, { name: "kept", dir });
   expect(read(foreign.certFile).serialNumber).not.toBe(fresh);
+});
+
+test("a leaf that lacks a name it should have is made anew", async () => {
+  const issue = (hosts: string[]) => issueLeaf(authority, { name: "named", dir, hosts });
+  const serialWith = async (...hosts: string[]) => read((await issue(hosts)).certFile).serialNumber;
+  const first = await serialWith("localhost", "::1");
+  expect(await serialWith("localhost", "::1")).toBe(first);
+  expect(await serialWith("localhost", "a.internal")).not.toBe(first);
+});
+
+test("a leaf that is no certificate, or not its key's, is made anew", async () => {
+  const files = await issueLeaf(authority, { name: "spoilt", dir });
+  const other = await issueLeaf(authority, { name: "other", dir });
+  for (const spoil of [
+    () => writeFileSync(files.certFile, "x"),
+    () => cpSync(other.keyFile, files.keyFile),
+  ]) {
+    spoil();
+    const { certFile, keyFile } = await issueLeaf(authority, { name: "spoilt", dir });
+    expect(read(certFile).checkPrivateKey(createPrivateKey(readFileSync(keyFile)))).toBe(true);
+  }
+});
+
+test("whoever makes the authority at the same time gets the same one", async () => {
+  const fresh = join(dir, "raced");
+  const made = await Promise.all(Array.from({ length: 8 }, () => ensureAuthority(fresh)));
+  const serials = made.map(({ certificate }) => certificate.serialNumber);
+  expect(new Set(serials).size).toBe(1);
+  expect(readdirSync(fresh).sort()).toEqual(["ca-key.pem", "ca.pem"]);
+  cpSync(join(dir, "ca-key.pem"), join(fresh, "ca-key.pem"));
+  await expect(ensureAuthority(fresh)).rejects.toThrow(/is not the key of/);
+});
+
+test.each(["ca", "", "../x", "A", "a/b", "-"])("no leaf is called %j", async (name) => {
+  await expect(issueLeaf(authority, { name, dir })).rejects.toThrow(/is no name of an identity/);
 });
 
 test("a public door's certificate has no identity and is no client's", async () => {

@@ -3,8 +3,23 @@
 // use what production would get from its own authority: the same files.
 
 import "reflect-metadata";
-import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  createPrivateKey,
+  createPublicKey,
+  KeyObject,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+} from "node:crypto";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
@@ -14,8 +29,8 @@ import { identityPrefix } from "./tls.ts";
 const hourMs = 3_600_000;
 const authorityLifeMs = 3_650 * 24 * hourMs;
 const leafLifeMs = 24 * hourMs;
-/** A kept leaf is made anew when less of its life than this is left. */
-const leafLeftMsMin = 12 * hourMs;
+/** A kept leaf is made anew when less than this part of its life is left. */
+const leafLeftMin = 1 / 3;
 /** Certificates begin a little earlier, for machines whose clocks differ. */
 const clockSkewMs = 5 * 60_000;
 const authorityName = "Bursar local authority";
@@ -27,16 +42,19 @@ export type Authority = {
   readonly key: KeyObject;
 };
 
-/** The authority kept in `dir`, made there on first use. */
+/** The authority kept in `dir`, made there on first use, whoever else makes it at the same time. */
 export async function ensureAuthority(dir: string): Promise<Authority> {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const caFile = join(dir, "ca.pem");
   const keyFile = join(dir, "ca-key.pem");
-  if (!existsSync(caFile) || !existsSync(keyFile)) await makeAuthority(dir, caFile, keyFile);
-  return {
-    caFile,
-    certificate: new X509Certificate(readFileSync(caFile)),
-    key: createPrivateKey(readFileSync(keyFile)),
-  };
+  if (!existsSync(keyFile)) writeFirst(keyFile, pemOf((await generateKeys()).privateKey), 0o600);
+  const key = createPrivateKey(readFileSync(keyFile));
+  if (!existsSync(caFile)) writeFirst(caFile, await authorityCertificate(key), 0o644);
+  const certificate = new X509Certificate(readFileSync(caFile));
+  if (!certificate.checkPrivateKey(key)) {
+    throw new Error(`${keyFile} is not the key of ${caFile}: bring back the right one of the two`);
+  }
+  return { caFile, certificate, key };
 }
 
 export type LeafOptions = {
@@ -48,7 +66,9 @@ export type LeafOptions = {
   readonly lifeMs?: number;
 };
 
-const localHosts = ["localhost", "127.0.0.1", "::1"] as const;
+const leafName = /^[a-z][a-z0-9-]*$/;
+/** How this machine is called by itself. */
+export const localHosts = ["localhost", "127.0.0.1", "::1"] as const;
 
 /** The mesh certificate of `spiffe://bursar/<name>`; kept files are used while they last. */
 export function issueLeaf(authority: Authority, options: LeafOptions): Promise<TlsFiles> {
@@ -64,12 +84,14 @@ export function issueServerCertificate(
   return issue(authority, options, { identities: [], client: false });
 }
 
-async function makeAuthority(dir: string, caFile: string, keyFile: string): Promise<void> {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const keys = await generateKeys();
+async function authorityCertificate(key: KeyObject): Promise<string> {
+  const [privateKey, publicKey] = [
+    key.toCryptoKey(algorithm, false, ["sign"]),
+    createPublicKey(key).toCryptoKey(algorithm, true, ["verify"]),
+  ];
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: nameOf(authorityName),
-    keys,
+    keys: { privateKey, publicKey },
     signingAlgorithm: algorithm,
     ...validity(authorityLifeMs),
     extensions: [
@@ -78,11 +100,10 @@ async function makeAuthority(dir: string, caFile: string, keyFile: string): Prom
         x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
         true,
       ),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
     ],
   });
-  writeKey(keyFile, keys.privateKey);
-  writeCertificate(caFile, certificate);
+  return `${certificate.toString("pem")}\n`;
 }
 
 async function issue(
@@ -90,10 +111,14 @@ async function issue(
   { name, dir, hosts = localHosts, lifeMs = leafLifeMs }: LeafOptions,
   { identities, client }: { identities: x509.JsonGeneralNames; client: boolean },
 ): Promise<TlsFiles> {
+  if (!leafName.test(name) || name === "ca") {
+    throw new Error(`${name} is no name of an identity: lower-case letters, digits and dashes`);
+  }
   const certFile = join(dir, `${name}.pem`);
   const keyFile = join(dir, `${name}-key.pem`);
   const files = { caFile: authority.caFile, certFile, keyFile };
-  if (isFresh(authority, files)) return files;
+  const wanted = [...identities.map(({ value }) => value as string), ...hosts];
+  if (isFresh(authority, files, { lifeMs, wanted })) return files;
 
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const keys = await generateKeys();
@@ -115,21 +140,37 @@ async function issue(
       new x509.AuthorityKeyIdentifierExtension(keyIdOf(issuer)),
     ],
   });
-  writeKey(keyFile, keys.privateKey);
-  writeCertificate(certFile, certificate);
+  writeWhole(keyFile, pemOf(keys.privateKey), 0o600);
+  writeWhole(certFile, `${certificate.toString("pem")}\n`, 0o644);
   return files;
 }
 
-/** True when the kept leaf is this authority's, belongs to its key, and has enough life left. */
-function isFresh({ certificate: ca }: Authority, { certFile, keyFile }: TlsFiles): boolean {
+/** True when the kept leaf is this authority's and its key's, says what is wanted, and lasts. */
+function isFresh(
+  { certificate: ca }: Authority,
+  { certFile, keyFile }: TlsFiles,
+  { lifeMs, wanted }: { readonly lifeMs: number; readonly wanted: readonly string[] },
+): boolean {
   if (!existsSync(certFile) || !existsSync(keyFile)) return false;
-  const leaf = new X509Certificate(readFileSync(certFile));
-  const leftMs = Date.parse(leaf.validTo) - Date.now();
-  return (
-    leftMs >= leafLeftMsMin &&
-    leaf.verify(ca.publicKey) &&
-    leaf.checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
-  );
+  try {
+    const leaf = new X509Certificate(readFileSync(certFile));
+    const names = new Set(alternativeNames(leaf));
+    return (
+      Date.parse(leaf.validTo) - Date.now() >= lifeMs * leafLeftMin &&
+      wanted.every((name) => names.has(name)) &&
+      leaf.verify(ca.publicKey) &&
+      leaf.checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
+    );
+  } catch {
+    // Not what we wrote: it is written again.
+    return false;
+  }
+}
+
+/** The URIs, hosts and addresses that a certificate names. */
+export function alternativeNames({ raw }: X509Certificate): readonly string[] {
+  const names = new x509.X509Certificate(raw).getExtension(x509.SubjectAlternativeNameExtension);
+  return names?.names.items.map(({ value }) => value) ?? [];
 }
 
 function generateKeys() {
@@ -156,18 +197,30 @@ function validity(lifeMs: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(now - clockSkewMs), notAfter: new Date(now + lifeMs) };
 }
 
-function writeKey(file: string, key: webcrypto.CryptoKey): void {
-  const pem = KeyObject.from(key).export({ type: "pkcs8", format: "pem" });
-  writeWhole(file, pem.toString(), 0o600);
-}
-
-function writeCertificate(file: string, certificate: x509.X509Certificate): void {
-  writeWhole(file, `${certificate.toString("pem")}\n`, 0o644);
+function pemOf(key: webcrypto.CryptoKey): string {
+  return KeyObject.from(key).export({ type: "pkcs8", format: "pem" }).toString();
 }
 
 /** Whole or not at all: a reader never sees half a file. */
 function writeWhole(file: string, text: string, mode: number): void {
-  const partial = `${file}.${randomBytes(6).toString("hex")}`;
+  const partial = partialOf(file);
   writeFileSync(partial, text, { mode });
   renameSync(partial, file);
+}
+
+/** As above, but what is there already stays. */
+function writeFirst(file: string, text: string, mode: number): void {
+  const partial = partialOf(file);
+  writeFileSync(partial, text, { mode });
+  try {
+    linkSync(partial, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(partial);
+  }
+}
+
+function partialOf(file: string): string {
+  return `${file}.${randomBytes(6).toString("hex")}`;
 }

@@ -6,6 +6,8 @@ import type { PeerCertificate, TLSSocket } from "node:tls";
 import type { TlsFiles } from "../process/config.ts";
 
 export const identityPrefix = "spiffe://bursar/";
+/** Of every page in a browser. No certificate proves it: it is what callers without one are. */
+export const browserIdentity = `${identityPrefix}browser`;
 
 export type TlsMaterial = { readonly ca: string; readonly cert: string; readonly key: string };
 
@@ -50,7 +52,7 @@ export function certificateIdentity(
     .filter((name) => name.startsWith("URI:"))
     .map((name) => name.slice("URI:".length));
   const [identity] = uris;
-  if (uris.length !== 1 || identity === undefined) return undefined;
+  if (uris.length !== 1 || identity === undefined || identity === browserIdentity) return undefined;
   return identityPattern.test(identity) ? identity : undefined;
 }
 

@@ -3,6 +3,7 @@
 // every message is looked at.
 
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
+import { maskOf } from "./field-policy.ts";
 
 export const textProblem = "must be Unicode text without the character U+0000";
 
@@ -28,8 +29,7 @@ function lookInto(schema: DescMessage, message: Message, prefix: string, found: 
       }
     } else if (field.fieldKind === "map") {
       for (const [key, item] of Object.entries(value)) {
-        const shownKey = field.mapKey === ScalarType.STRING ? JSON.stringify(key) : key;
-        const itemPath = `${path}[${shownKey}]`;
+        const itemPath = `${path}[${shownKey(field, key)}]`;
         if (!isText(key)) found.push(itemPath);
         lookAt(field.message, item, itemPath, found);
       }
@@ -49,6 +49,16 @@ function lookAt(
     lookInto(schema, value, `${path}.`, found);
   }
 }
+
+/** A key may be what the schema hides, or fill the error. */
+export function shownKey(map: DescField, key: unknown): string {
+  const mask = maskOf(map);
+  if (mask !== undefined) return JSON.stringify(mask);
+  const isText = map.fieldKind === "map" && map.mapKey === ScalarType.STRING;
+  return isText ? JSON.stringify(String(key).slice(0, keyLengthMax)) : String(key);
+}
+
+const keyLengthMax = 64;
 
 /** False for what stands as itself in TypeScript, such as a wrapped number. */
 function isMessage(value: unknown): value is Message {

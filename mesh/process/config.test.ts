@@ -6,6 +6,7 @@ import {
   readDatabaseConfig,
   readEnv,
   readMeshConfig,
+  readTelemetryConfig,
 } from "./config.ts";
 
 const file = import.meta.filename;
@@ -35,6 +36,35 @@ test("every problem is reported at once", () => {
   ]);
 });
 
+test.each<[string, Env, unknown]>([
+  [
+    "a password alone",
+    { NATS_URL: "nats://x@b", NATS_PASSWORD_FILE: file },
+    { passwordFile: file },
+  ],
+  ["credentials alone", { NATS_URL: "nats://b", NATS_CREDENTIALS_FILE: file }, { tls: undefined }],
+  ["TLS by the address", { NATS_URL: "tls://b" }, { url: "tls://b", tls: undefined }],
+  ["an authority", { NATS_URL: "nats://b", NATS_CA_FILE: file }, { tls: { caFile: file } }],
+  ["several addresses", { NATS_URL: "nats://x@a:1, nats://b:2" }, { passwordFile: undefined }],
+])("the broker is reached with %s", (_name, env, expected) => {
+  expect(readEnv(env, readBrokerConfig)).toMatchObject(expected as object);
+});
+
+test.each<[Env, string]>([
+  [{ NATS_URL: "nats://x:secret@b", NATS_PASSWORD_FILE: file }, "NATS_PASSWORD_FILE needs a user"],
+  [{ NATS_URL: "nats://b", NATS_PASSWORD_FILE: file }, "NATS_PASSWORD_FILE needs a user"],
+  [{ NATS_URL: "nats://x@b", NATS_CREDENTIALS_FILE: file }, "NATS_CREDENTIALS_FILE stands alone"],
+  [
+    { NATS_URL: "nats://b", NATS_CERT_FILE: file },
+    "NATS_CERT_FILE and NATS_KEY_FILE come together",
+  ],
+  [{ NATS_URL: "nats://a,b c" }, "NATS_URL is not a URL"],
+])("what contradicts itself about the broker is said: %j", (env, problem) => {
+  const problems = problemsOf(() => readEnv(env, readBrokerConfig));
+  expect(problems).toEqual([expect.stringContaining(problem)]);
+  expect(problems.join()).not.toContain("secret");
+});
+
 test("what is not set has a default where one is safe", () => {
   expect(readEnv(tls, readMeshConfig)).toMatchObject({
     host: "127.0.0.1",
@@ -42,6 +72,7 @@ test("what is not set has a default where one is safe", () => {
     jwksFile: undefined,
     logLevel: "info",
     drainTimeoutMs: 10_000,
+    validateResponses: "count",
   });
 });
 
@@ -78,3 +109,23 @@ function problemsOf(read: () => unknown): readonly string[] {
   }
   return [];
 }
+
+test("a collector is named by OpenTelemetry's variables, base or whole", () => {
+  expect(readEnv({}, readTelemetryConfig)).toEqual({
+    tracesUrl: undefined,
+    sampler: "parentbased_always_on",
+    sampledRatio: 1,
+  });
+  const base = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" };
+  expect(readEnv(base, readTelemetryConfig).tracesUrl).toBe("http://collector:4318/v1/traces");
+  const whole = { ...base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://other/spans" };
+  expect(readEnv(whole, readTelemetryConfig).tracesUrl).toBe("https://other/spans");
+  const wrong = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: "collector",
+    OTEL_TRACES_SAMPLER: "sometimes",
+    OTEL_TRACES_SAMPLER_ARG: "1.5",
+  };
+  expect(() => readEnv(wrong, readTelemetryConfig)).toThrow(
+    /ENDPOINT is not a URL; .*SAMPLER must be one of.*; .*ARG must be a number from 0 to 1/,
+  );
+});

@@ -2,6 +2,8 @@
 // blocks that every service shares are here; a service adds its own beside them.
 
 import { accessSync, constants } from "node:fs";
+import { type BrowserConfig, readBrowserConfig } from "../rpc/browser/config.ts";
+import { type SamplerName, samplerNames } from "../telemetry/sampler.ts";
 
 /** Every problem found, so that one failed start shows all that must be fixed. */
 export class ConfigError extends Error {
@@ -58,6 +60,16 @@ export class EnvReader {
     return value;
   }
 
+  /** A part of a whole, from 0 to 1. */
+  share(name: string, fallback: number): number {
+    const text = this.#env[name];
+    if (!text) return fallback;
+    const value = /^\d?(\.\d{1,15})?$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= 0 && value <= 1) return value;
+    this.problems.push(`${name} must be a number from 0 to 1, got ${text}`);
+    return fallback;
+  }
+
   flag(name: string, fallback: boolean): boolean {
     const text = this.#env[name];
     if (!text) return fallback;
@@ -97,6 +109,20 @@ export class EnvReader {
     return value;
   }
 
+  /** One or several, separated by commas. */
+  urls(name: string): string {
+    const value = this.text(name);
+    const parts = value.split(",").map((part) => part.trim());
+    if (value && !parts.every((part) => URL.canParse(part))) {
+      this.problems.push(`${name} is not a URL, nor several with commas between them`);
+    }
+    return value;
+  }
+
+  optionalUrl(name: string): string | undefined {
+    return this.optional(name) === undefined ? undefined : this.url(name);
+  }
+
   #mustBeReadable(name: string, path: string): void {
     try {
       accessSync(path, constants.R_OK);
@@ -116,6 +142,10 @@ export type TlsFiles = {
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** What becomes of a response that breaks the rules of its schema. */
+export const responseValidations = ["refuse", "count", "off"] as const;
+export type ResponseValidation = (typeof responseValidations)[number];
+
 export type MeshConfig = {
   readonly host: string;
   /** Zero: any free port. */
@@ -127,17 +157,29 @@ export type MeshConfig = {
   readonly jwksFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly drainTimeoutMs: number;
+  /** How long a stopping server still takes calls while it says that it is not ready. */
+  readonly lameDuckMs?: number;
+  /** Most calls at once; fewer while they take too long. */
+  readonly concurrencyMax?: number;
+  readonly validateResponses: ResponseValidation;
+  /** Undefined: nobody listens for browsers. */
+  readonly browser?: BrowserConfig | undefined;
 };
 
 export function readMeshConfig(read: EnvReader): MeshConfig {
+  const jwksFile = read.optionalFile("JWKS_FILE");
   return {
     host: read.text("HOST", "127.0.0.1"),
     port: read.integer("PORT", { min: 0, max: 65_535, fallback: 0 }),
     tls: readTlsConfig(read),
     accessFile: read.file("ACCESS_FILE"),
-    jwksFile: read.optionalFile("JWKS_FILE"),
+    jwksFile,
     logLevel: read.oneOf("LOG_LEVEL", logLevels, "info"),
     drainTimeoutMs: read.integer("DRAIN_TIMEOUT_MS", { min: 0, max: 25_000, fallback: 10_000 }),
+    lameDuckMs: read.integer("LAME_DUCK_MS", { min: 0, max: 25_000, fallback: 100 }),
+    concurrencyMax: read.integer("RPC_CONCURRENCY_MAX", { min: 1, max: 100_000, fallback: 512 }),
+    validateResponses: read.oneOf("VALIDATE_RESPONSES", responseValidations, "count"),
+    browser: readBrowserConfig(read, jwksFile),
   };
 }
 
@@ -167,6 +209,11 @@ export function readDatabaseConfig(read: EnvReader): DatabaseConfig {
 
 export type BrokerConfig = {
   readonly url: string;
+  /** Holds the password of the URL's user; read at every dial. */
+  readonly passwordFile: string | undefined;
+  /** A NATS credentials file, in place of user and password. */
+  readonly credentialsFile: string | undefined;
+  readonly tls: Readonly<Record<keyof TlsFiles, string | undefined>> | undefined;
   /** Of each stream. */
   readonly streamBytesMax: number;
 };
@@ -174,12 +221,58 @@ export type BrokerConfig = {
 const GiB = 1024 ** 3;
 
 export function readBrokerConfig(read: EnvReader): BrokerConfig {
+  const url = read.urls("NATS_URL");
+  const [first = ""] = url.split(",");
+  const passwordFile = read.optionalFile("NATS_PASSWORD_FILE");
+  const credentialsFile = read.optionalFile("NATS_CREDENTIALS_FILE");
+  const { username, password } = new URL(URL.canParse(first) ? first : "nats://nowhere");
+  if (passwordFile && (!username || password)) {
+    read.problems.push("NATS_PASSWORD_FILE needs a user without a password in NATS_URL");
+  }
+  if (credentialsFile && (passwordFile || username)) {
+    read.problems.push("NATS_CREDENTIALS_FILE stands alone: take the user out of NATS_URL");
+  }
   return {
-    url: read.url("NATS_URL"),
+    url,
+    passwordFile,
+    credentialsFile,
+    tls: readBrokerTls(read),
     streamBytesMax: read.integer("STREAM_BYTES_MAX", {
       min: GiB / 16,
       max: Number.MAX_SAFE_INTEGER,
       fallback: GiB,
     }),
+  };
+}
+
+/** Undefined where the URL alone says whether there is TLS. */
+function readBrokerTls(read: EnvReader): BrokerConfig["tls"] {
+  const tls = {
+    caFile: read.optionalFile("NATS_CA_FILE"),
+    certFile: read.optionalFile("NATS_CERT_FILE"),
+    keyFile: read.optionalFile("NATS_KEY_FILE"),
+  };
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
+    read.problems.push("NATS_CERT_FILE and NATS_KEY_FILE come together");
+  }
+  return Object.values(tls).some((file) => file !== undefined) ? tls : undefined;
+}
+
+/** By OpenTelemetry's own variables, so that an operator's collector is set up as everywhere. */
+export type TelemetryConfig = {
+  /** Where spans go by OTLP over HTTP, path included; undefined: nowhere. */
+  readonly tracesUrl: string | undefined;
+  readonly sampler: SamplerName;
+  /** Share of the traces that the samplers by ratio record. */
+  readonly sampledRatio: number;
+};
+
+export function readTelemetryConfig(read: EnvReader): TelemetryConfig {
+  const base = read.optionalUrl("OTEL_EXPORTER_OTLP_ENDPOINT")?.replace(/\/+$/, "");
+  const traces = read.optionalUrl("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+  return {
+    tracesUrl: traces ?? (base === undefined ? undefined : `${base}/v1/traces`),
+    sampler: read.oneOf("OTEL_TRACES_SAMPLER", samplerNames, "parentbased_always_on"),
+    sampledRatio: read.share("OTEL_TRACES_SAMPLER_ARG", 1),
   };
 }

@@ -1,6 +1,6 @@
-// Metrics of one service instance: a registry of its own, so that several
-// services in one process (as in tests) do not mix. A metric asked for twice is
-// the same metric.
+// Metrics of one service instance: a registry of its own, so that several services in one process
+// (as in tests) do not mix. A metric asked for twice is the same metric. Times name, beside their
+// numbers, a trace that took that long, for scrapers that understand OpenMetrics.
 
 import {
   Counter,
@@ -9,8 +9,13 @@ import {
   Histogram,
   type Metric,
   type MetricConfiguration,
+  type OpenMetricsContentType,
+  openMetricsContentType,
+  prometheusContentType,
   Registry,
+  type RegistryContentType,
 } from "prom-client";
+import type { Span } from "../telemetry/trace.ts";
 
 export type MetricOptions<L extends string> = {
   /** `bursar_<thing>_<unit>`, counters end in `_total`. */
@@ -28,9 +33,17 @@ export type Metrics = {
   histogram<L extends string = never>(
     options: MetricOptions<L> & { readonly buckets?: readonly number[] },
   ): Histogram<L>;
-  /** The text that a Prometheus scrape reads. */
+  /** A histogram of seconds. */
+  timing<L extends string = never>(options: MetricOptions<L>): Timing<L>;
+  /** In the plain text format. */
   render(): Promise<string>;
-  readonly contentType: string;
+  /** In the format that the scraper's `Accept` asks for. */
+  scrape(accept: string | undefined): Promise<{ contentType: string; text: string }>;
+};
+
+export type Timing<L extends string> = {
+  /** A span that is recorded is kept as an example of its bucket. */
+  observe(labels: Readonly<Record<L, string>>, seconds: number, span?: Span | undefined): void;
 };
 
 /** Seconds; from a cached read on loopback to a call that runs into its deadline. */
@@ -39,8 +52,9 @@ const secondBuckets = [
 ] as const;
 
 export function createMetrics(service: string): Metrics {
-  const registry = new Registry();
-  registry.setDefaultLabels({ service });
+  // The kind that may hold examples; what a scraper gets is rendered from views of it.
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(openMetricsContentType);
   collectDefaultMetrics({ register: registry });
 
   function once<M extends Metric<string>>(
@@ -58,6 +72,7 @@ export function createMetrics(service: string): Metrics {
     return { name, help, labelNames: [...(labels ?? [])], registers: [registry] };
   }
 
+  const view = (contentType: RegistryContentType) => viewOf(registry, service, contentType);
   return {
     counter: <L extends string>(options: MetricOptions<L>) =>
       once(Counter<L>, options.name, () => new Counter<L>(common(options))),
@@ -85,7 +100,48 @@ export function createMetrics(service: string): Metrics {
             buckets: [...(options.buckets ?? secondBuckets)],
           }),
       ),
-    render: () => registry.metrics(),
-    contentType: registry.contentType,
+    timing: <L extends string>(options: MetricOptions<L>) => {
+      const seconds = once(Histogram<string>, options.name, () => {
+        return new Histogram<string>({
+          ...common(options),
+          buckets: [...secondBuckets],
+          enableExemplars: true,
+        });
+      });
+      return {
+        observe(labels, value, span) {
+          seconds.observe({ labels, value, exemplarLabels: span?.recorded ? exampleOf(span) : {} });
+        },
+      };
+    },
+    render: () => view(prometheusContentType).metrics(),
+    async scrape(accept) {
+      const openMetrics = accept?.includes("application/openmetrics-text") ?? false;
+      const contentType = openMetrics ? openMetricsContentType : prometheusContentType;
+      return { contentType, text: await view(contentType).metrics() };
+    },
   };
+}
+
+/**
+ * The same metrics in one of the formats. Rendering OpenMetrics strips `_total` from the names of
+ * counters and never gives it back (prom-client 15), hence stand-ins whose names may change.
+ */
+function viewOf(
+  registry: Registry<OpenMetricsContentType>,
+  service: string,
+  contentType: RegistryContentType,
+) {
+  const view = new Registry<RegistryContentType>();
+  view.setContentType(contentType);
+  view.setDefaultLabels({ service });
+  for (const metric of registry.getMetricsAsArray()) {
+    view.registerMetric(Object.create(metric) as unknown as Metric<string>);
+  }
+  return view;
+}
+
+/** By the names that Grafana and OpenTelemetry's collector look for. */
+function exampleOf({ traceId, spanId }: Span) {
+  return { trace_id: traceId, span_id: spanId };
 }

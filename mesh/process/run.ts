@@ -2,6 +2,7 @@
 // only after everything that was opened is closed again.
 
 import type { Log } from "./log.ts";
+import { endStart } from "./start.ts";
 
 const stopTimeoutMs = 30_000;
 
@@ -26,6 +27,7 @@ export async function runUntilSignal(
     log.error("the service cannot start", { error });
     process.exit(1);
   }
+  endStart();
 
   const signal = await stop;
   log.info("stopping", { signal });

@@ -1,16 +1,12 @@
-// How long a call may take, and which trace it belongs to. The server bounds
-// the deadline that a caller asks for by the method's policy, and keeps it
-// beside the running handler, so that every call made from there inherits it.
+// How long a call may take. The server bounds the deadline that a caller asks for by the method's
+// policy, and keeps it beside the running handler, so that every call made from there inherits it.
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { randomBytes } from "node:crypto";
 
 /** The call that is being served. */
 export type Call = {
   /** On the clock of `performance.now()`; undefined for a call without an end (health Watch). */
   readonly deadlineAt: number | undefined;
-  /** W3C trace context to send along: the caller's trace, this call's span. */
-  readonly traceparent: string;
 };
 
 const calls = new AsyncLocalStorage<Call>();
@@ -31,26 +27,11 @@ export function boundedTimeoutMs(timeoutMs: number | undefined): number | undefi
   return Math.max(1, Math.min(timeoutMs ?? leftMs, leftMs));
 }
 
-const traceparentPattern = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
-
-/** A span of its own in the caller's trace, or in a new trace when the caller has none. */
-export function nextTraceparent(received: string | null | undefined): string {
-  const [, trace = randomBytes(16).toString("hex"), flags = "01"] =
-    traceparentPattern.exec(received ?? "") ?? [];
-  return `00-${trace}-${randomBytes(8).toString("hex")}-${flags}`;
-}
-
-export function traceId(traceparent: string): string {
-  return traceparent.slice(3, 35);
-}
-
 export type DeadlinePolicy = {
-  readonly deadlineDefaultMs: number;
+  /** Undefined for methods that may last. */
+  readonly deadlineDefaultMs: number | undefined;
   readonly deadlineMaxMs: number;
 };
-
-const connectHeader = "connect-timeout-ms";
-const grpcHeader = "grpc-timeout";
 
 const grpcUnitMs: Readonly<Record<string, number>> = {
   H: 3_600_000,
@@ -62,28 +43,34 @@ const grpcUnitMs: Readonly<Record<string, number>> = {
 };
 
 export type BoundDeadline = {
-  readonly header: Headers;
-  /** Undefined when what was asked for cannot be read. */
+  /** Undefined: the call may last. */
   readonly timeoutMs: number | undefined;
+  /** The header's value for it. */
+  readonly text: string | undefined;
 };
 
-/**
- * The request's headers with the deadline that the policy allows: the default
- * where none is asked for, the longest where more is. What cannot be read is
- * left as it is, for the protocol's own error.
- */
-export function boundDeadline(header: Headers, policy: DeadlinePolicy): BoundDeadline {
-  const isGrpc = header.get("content-type")?.startsWith("application/grpc") ?? false;
-  const name = isGrpc ? grpcHeader : connectHeader;
-  const asked = header.get(name);
-  const askedMs = asked === null ? policy.deadlineDefaultMs : readTimeout(asked, isGrpc);
-  if (askedMs === undefined) return { header, timeoutMs: undefined };
-  const timeoutMs = Math.min(askedMs, policy.deadlineMaxMs);
-  if (asked !== null && timeoutMs === askedMs) return { header, timeoutMs };
-  const bounded = new Headers(header);
-  bounded.set(name, isGrpc ? `${timeoutMs}m` : `${timeoutMs}`);
-  return { header: bounded, timeoutMs };
+export function deadlineHeader(isGrpc: boolean): "grpc-timeout" | "connect-timeout-ms" {
+  return isGrpc ? "grpc-timeout" : "connect-timeout-ms";
 }
+
+/**
+ * The deadline that the policy allows: the default where none is asked for, the longest where more
+ * is. Undefined when what is asked for cannot be read.
+ */
+export function boundDeadline(
+  asked: string | undefined,
+  isGrpc: boolean,
+  policy: DeadlinePolicy,
+): BoundDeadline | undefined {
+  const { deadlineDefaultMs, deadlineMaxMs } = policy;
+  const askedMs = asked === undefined ? deadlineDefaultMs : readTimeout(asked, isGrpc);
+  if (askedMs === undefined) return asked === undefined ? noDeadline : undefined;
+  if (asked !== undefined && askedMs <= deadlineMaxMs) return { timeoutMs: askedMs, text: asked };
+  const timeoutMs = Math.min(askedMs, deadlineMaxMs);
+  return { timeoutMs, text: isGrpc ? `${timeoutMs}m` : `${timeoutMs}` };
+}
+
+const noDeadline: BoundDeadline = { timeoutMs: undefined, text: undefined };
 
 function readTimeout(text: string, isGrpc: boolean): number | undefined {
   if (!isGrpc) return /^\d{1,10}$/.test(text) ? Number(text) : undefined;

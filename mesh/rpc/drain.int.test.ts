@@ -1,11 +1,19 @@
 import { connect } from "node:http2";
 import { Agent, request as httpsRequest } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus } from "#gen/grpc/health/v1/health_pb.ts";
 import { readTls } from "../identity/tls.ts";
-import { echoClient, echoed, startEchoServer, type Untyped } from "../testing/echo-server.ts";
+import {
+  echoClient,
+  echoed,
+  send,
+  sendJson,
+  startEchoServer,
+  type Untyped,
+} from "../testing/echo-server.ts";
 
 test("a call under way is finished, a new one is not taken", async () => {
   const arrived = Promise.withResolvers<void>();
@@ -28,6 +36,58 @@ test("a call under way is finished, a new one is not taken", async () => {
   release.resolve();
   expect(await answer).toMatchObject({ text: "under way" });
   await stopped;
+});
+
+test("a lame duck says that it leaves, and still answers whoever has not heard", async () => {
+  await using server = await startEchoServer({}, { config: { lameDuckMs: 500 } });
+  const health = await server.client(Health);
+  const seen: number[] = [];
+  const watching = (async () => {
+    for await (const { status } of health.watch({})) seen.push(status);
+  })();
+  await expect.poll(() => seen.length).toBe(1);
+  const stopped = server.stop();
+  await watching.catch(() => undefined);
+  expect(seen.at(-1)).toBe(HealthCheckResponse_ServingStatus.NOT_SERVING);
+  expect((await send(server, "/readyz")).status).toBe(503);
+  expect((await sendJson(server, '{"text":"new connection"}')).json.text).toBe("new connection");
+  await stopped;
+});
+
+test("what comes after the last call that was taken is refused untouched, and told so", async () => {
+  const release = Promise.withResolvers<void>();
+  let handled = 0;
+  await using server = await startEchoServer({
+    async echo(request: Untyped) {
+      handled += 1;
+      await release.promise;
+      return { text: request.text };
+    },
+  });
+  const tls = readTls(await server.certificates.identity("test-client"));
+  const socket = connectTls({ host: "localhost", port: server.port, ...tls });
+  let answers = "";
+  socket.on("data", (bytes) => {
+    answers += bytes.toString();
+  });
+  const post = (text: string) => {
+    const body = JSON.stringify({ text });
+    const head = `POST /bursar.testing.v1.EchoService/Echo HTTP/1.1\r\nhost: localhost`;
+    const headers = `content-type: application/json\r\ncontent-length: ${body.length}`;
+    socket.write(`${head}\r\n${headers}\r\n\r\n${body}`);
+  };
+  post("first");
+  await expect.poll(() => handled).toBe(1);
+  const stopped = server.stop();
+  await sleep(20);
+  post("second");
+  await sleep(20);
+  release.resolve();
+  await stopped;
+  expect(answers).toContain('"text":"first"');
+  expect(answers).toContain("HTTP/1.1 503 ");
+  expect(answers).toContain("REQUEST_REFUSAL_STOPPING");
+  expect(handled).toBe(1);
 });
 
 test("a call that outlasts the drain is aborted with a typed error", async () => {

@@ -60,6 +60,8 @@ const codes = {
   [RequestRefusal.UNKNOWN_FIELD]: Code.InvalidArgument,
   [RequestRefusal.UNKNOWN_METHOD]: Code.Unimplemented,
   [RequestRefusal.STOPPING]: Code.Unavailable,
+  [RequestRefusal.DEADLINE_TOO_SHORT]: Code.DeadlineExceeded,
+  [RequestRefusal.LEARNER_MISMATCH]: Code.PermissionDenied,
 } satisfies Record<(typeof RequestRefusal)[keyof typeof RequestRefusal], Code>;
 
 /** The mesh's own refusal detail of an error that a client received. */

@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { echo, send, sendJson, startEchoServer, type Untyped } from "../testing/echo-server.ts";
 import type { TestServer } from "../testing/rpc.ts";
-import { checkJson } from "./exact-numbers.ts";
 import { scanJson } from "./json.ts";
+import { checkJson } from "./json-fields.ts";
 
 const seed = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);
 const path = "/bursar.testing.v1.EchoService/Echo";
@@ -97,6 +97,58 @@ test.each<[string, string | Uint8Array]>([
   const { status, json } = await sendJson(server, "", { body });
   expect([status, json.code]).toEqual([400, "invalid_argument"]);
   expect(json.details[0].debug.refusal).toBe("REQUEST_REFUSAL_MALFORMED");
+});
+
+test.each([
+  ['{"text":true}', "text", "must be a string, got true or false"],
+  ['{"small":true}', "small", "must be a number, got true or false"],
+  ['{"small":1.5}', "small", "must be a whole number from -2147483648 to 2147483647"],
+  ['{"many":[1,{}]}', "many[1]", "must be a number, got an object"],
+  ['{"many":[1,null]}', "many[1]", "must not be null"],
+  ['{"many":1}', "many", "must be an array, got a number"],
+  [
+    '{"nested":{"children":[{"byName":[]}]}}',
+    "nested.children[0].by_name",
+    "must be an object, got an array",
+  ],
+  [
+    '{"nested":{"chosen":1,"other":"a"}}',
+    "nested.other",
+    "excludes chosen: only one of choice may be set",
+  ],
+  ['{"wrapped":{}}', "wrapped", "must be a number, got an object"],
+  ["[]", "", "must be an object, got an array"],
+])("%s is refused: %s %s", async (body, field, problem) => {
+  const { status, json } = await sendJson(server, body);
+  expect([status, json.code]).toEqual([400, "invalid_argument"]);
+  const { refusal, problems } = json.details[0].debug;
+  expect(refusal).toBe("REQUEST_REFUSAL_MALFORMED");
+  expect(problems).toEqual([field ? { field, problem } : { problem }]);
+});
+
+describe("a field that the message does not have", () => {
+  const body = '{"nested":{"txet":"a"},"unsinged":1}';
+
+  test("is refused by its name: it may be a typing error in one that moves money", async () => {
+    const { status, json } = await sendJson(server, body);
+    expect(status).toBe(400);
+    expect(json.details[0].debug).toMatchObject({
+      refusal: "REQUEST_REFUSAL_UNKNOWN_FIELD",
+      problems: [{ field: "nested.txet" }, { field: "unsinged" }],
+    });
+  });
+
+  test("is dropped for a caller that says it knows a newer schema, and nothing else is", async () => {
+    const headers = { "bursar-unknown-fields": "ignore" };
+    expect((await sendJson(server, body, { headers })).status).toBe(200);
+    const query = { connect: "v1", encoding: "json", message: body };
+    const get = `${path}?${new URLSearchParams(query)}`;
+    expect((await send(server, get)).status).toBe(400);
+    expect((await send(server, get, { headers })).status).toBe(200);
+    const inexactToo = '{"unsinged":1,"amountMinor":1e2}';
+    const { json } = await sendJson(server, inexactToo, { headers });
+    expect(json.details[0].debug.refusal).toBe("REQUEST_REFUSAL_INEXACT_NUMBER");
+  });
 });
 
 test("half a character is no JSON text", async () => {

@@ -15,8 +15,8 @@ import {
 } from "@connectrpc/connect/protocol";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import { refuseRequest } from "./errors.ts";
-import { checkJson } from "./exact-numbers.ts";
 import { scanJson } from "./json.ts";
+import { checkJson } from "./json-fields.ts";
 
 export type JsonDoor = {
   readonly input: DescMessage;
@@ -25,6 +25,7 @@ export type JsonDoor = {
 };
 
 export type DoorRequest = {
+  /** The request's own: what no longer holds for the checked body is taken out of it. */
   readonly header: Headers;
   readonly body: AsyncIterable<Uint8Array>;
 };
@@ -38,7 +39,11 @@ export function throughJsonDoor(door: JsonDoor, request: DoorRequest): DoorReque
 }
 
 /** Checks the message in the query of a Connect GET. */
-export async function checkQuery(door: JsonDoor, query: URLSearchParams): Promise<void> {
+export async function checkQuery(
+  door: JsonDoor,
+  query: URLSearchParams,
+  header: Headers,
+): Promise<void> {
   if (query.get("encoding") !== "json") return;
   const message = query.get("message") ?? "";
   const name = query.get("compression");
@@ -47,7 +52,7 @@ export async function checkQuery(door: JsonDoor, query: URLSearchParams): Promis
   let bytes: Uint8Array = Buffer.from(message);
   if (query.get("base64") === "1") bytes = decodedBase64(message);
   if (compression) bytes = await compression.decompress(bytes, door.readMaxBytes);
-  checkBytes(door.input, bytes);
+  checkBytes(door.input, bytes, takesUnknownFields(header));
 }
 
 /** Decompressed here, so that it is decompressed once. */
@@ -57,24 +62,25 @@ function plainRequest(door: JsonDoor, { header, body }: DoorRequest): DoorReques
   // An encoding that nobody knows is for the protocol's own error, before the body is read.
   if (name !== null && name !== "identity" && !compression) return { header, body };
   const length = header.get("content-length");
-  const plainHeader = new Headers(header);
   if (compression) {
-    plainHeader.delete("content-encoding");
-    plainHeader.delete("content-length");
+    header.delete("content-encoding");
+    header.delete("content-length");
   }
+  const takesUnknown = takesUnknownFields(header);
   async function* checked() {
     let bytes = await readAllBytes(body, door.readMaxBytes, length);
     if (compression) bytes = await compression.decompress(bytes, door.readMaxBytes);
-    checkBytes(door.input, bytes);
+    checkBytes(door.input, bytes, takesUnknown);
     yield bytes;
   }
-  return { header: plainHeader, body: checked() };
+  return { header, body: checked() };
 }
 
 function envelopedRequest(door: JsonDoor, type: string, { header, body }: DoorRequest) {
   const isGrpc = type.startsWith("application/grpc");
   const name = header.get(isGrpc ? "grpc-encoding" : "connect-content-encoding");
   const compression = door.compressions.find((known) => known.name === name);
+  const takesUnknown = takesUnknownFields(header);
   async function* checked(envelopes: AsyncIterable<EnvelopedMessage>) {
     for await (const { flags, data } of envelopes) {
       const isCompressed = (flags & compressedFlag) !== 0;
@@ -86,14 +92,24 @@ function envelopedRequest(door: JsonDoor, type: string, { header, body }: DoorRe
       }
       const bytes =
         isCompressed && compression ? await compression.decompress(data, door.readMaxBytes) : data;
-      checkBytes(door.input, bytes);
+      checkBytes(door.input, bytes, takesUnknown);
       yield encodeEnvelope(flags & ~compressedFlag, bytes);
     }
   }
   return { header, body: pipe(body, transformSplitEnvelope(door.readMaxBytes), checked) };
 }
 
-function checkBytes(input: DescMessage, bytes: Uint8Array): void {
+/**
+ * A caller that knows a newer schema than this server may say so, and is then not told of fields
+ * that are dropped here: `bursar-unknown-fields: ignore`.
+ */
+const unknownFieldsHeader = "bursar-unknown-fields";
+
+function takesUnknownFields(header: Headers): boolean {
+  return header.get(unknownFieldsHeader) === "ignore";
+}
+
+function checkBytes(input: DescMessage, bytes: Uint8Array, takesUnknown: boolean): void {
   const scan = scanJson(bytes);
   if (!scan.ok) {
     const problem = `${scan.problem} at offset ${scan.offset}`;
@@ -101,24 +117,17 @@ function checkBytes(input: DescMessage, bytes: Uint8Array): void {
       { field: "", problem },
     ]);
   }
-  const { inexact, duplicate, impossible } = checkJson(input, scan.value);
+  const { inexact, duplicate, malformed, unknown } = checkJson(input, scan.value);
+  // Twice somewhere the schema does not look, such as inside an unknown field.
+  const hidden = scan.duplicates.map((field) => ({ field, problem: "appears more than once" }));
   for (const [refusal, problems] of [
     [RequestRefusal.INEXACT_NUMBER, inexact],
-    [RequestRefusal.DUPLICATE_FIELD, duplicate],
-    [RequestRefusal.INVALID_FIELD, impossible],
+    [RequestRefusal.DUPLICATE_FIELD, duplicate.length > 0 ? duplicate : hidden],
+    [RequestRefusal.MALFORMED, malformed],
+    [RequestRefusal.UNKNOWN_FIELD, takesUnknown ? [] : unknown],
   ] as const) {
-    const names = problems.map(({ field, problem }) => `${field} ${problem}`);
+    const names = problems.map(({ field, problem }) => `${field || "the request"} ${problem}`);
     if (problems.length > 0) throw refuseRequest(refusal, names.join("; "), problems);
-  }
-  // Twice somewhere the schema does not look, such as inside an unknown field.
-  if (scan.duplicates.length > 0) {
-    const problems = scan.duplicates.map((field) => ({ field, problem: "appears more than once" }));
-    const names = scan.duplicates.join(", ");
-    throw refuseRequest(
-      RequestRefusal.DUPLICATE_FIELD,
-      `${names} appears more than once`,
-      problems,
-    );
   }
 }
 

@@ -4,7 +4,7 @@
 
 import { constants as cryptoConstants } from "node:crypto";
 import { once } from "node:events";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   constants,
   createSecureServer,
@@ -15,22 +15,33 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
-import { readTls } from "../identity/tls.ts";
+import { type KeyPairFiles, openKeyPair, openTls } from "../identity/tls-reload.ts";
 import type { TlsFiles } from "../process/config.ts";
 import type { Log } from "../process/log.ts";
+import type { Metrics } from "../process/metrics.ts";
 import { createTally } from "./tally.ts";
+import { watchUnserved } from "./unserved.ts";
 
 export type Handle = ReturnType<typeof connectNodeAdapter>;
 export type Request = Parameters<Handle>[0];
 export type Response = Parameters<Handle>[1];
 
+/** The real socket of a request's connection; undefined when it is gone. */
+export function socketOf(request: Request): TLSSocket | undefined {
+  // Of a stream's own socket there is another proxy for each stream.
+  const socket = "stream" in request ? request.stream?.session?.socket : request.socket;
+  return socket as TLSSocket | undefined;
+}
+
 export type ListenerOptions = {
   readonly host: string;
   readonly port: number;
-  readonly tls: TlsFiles;
+  /** Without an authority to judge them by, nobody is asked for a certificate. */
+  readonly tls: TlsFiles | KeyPairFiles;
   readonly log: Log;
   readonly handle: Handle;
-  /** How often the certificate files are read again. */
+  readonly metrics?: Metrics | undefined;
+  /** How often the certificate files are looked at, where the system does not tell of changes. */
   readonly certificateCheckMs?: number;
 };
 
@@ -47,6 +58,9 @@ const limits = {
   // HTTP/2
   maxSessionMemory: 32, // megabytes
   maxHeaderListPairs: 100,
+  // Strict, a header with a blank at its end would vanish in silence: a token, and the call would
+  // run with the whole of what the calling service may do.
+  strictFieldWhitespaceValidation: false,
   settings: {
     enablePush: false,
     maxConcurrentStreams: 256,
@@ -66,40 +80,58 @@ const limits = {
 
 const connectionsMax = 10_000;
 const sessionWindowBytes = 4 * 1024 * 1024;
-const certificateCheckMsDefault = 60_000;
+/** Said again with every new certificate: what is left out is forgotten. */
+const secureContext = {
+  minVersion: "TLSv1.3",
+  // A resumed session would carry over the identity of the first one.
+  secureOptions: cryptoConstants.SSL_OP_NO_TICKET,
+} as const;
 const trailersMs = 20;
+const goodbyeMs = 300;
+const restMs = 1_000;
 
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, log, handle, certificateCheckMs = certificateCheckMsDefault } = options;
+  const { host, port, log, handle, tls } = options;
+  // Certificates live a day; new files are taken up without a restart.
+  const reload = {
+    log,
+    metrics: options.metrics,
+    pollMs: options.certificateCheckMs,
+    onChange: (material: object) => server.setSecureContext({ ...secureContext, ...material }),
+  };
+  const asksForCertificates = "caFile" in tls;
+  const certificate = asksForCertificates
+    ? openTls({ ...reload, files: tls })
+    : openKeyPair({ ...reload, files: tls, what: "public certificate" });
   const server = createSecureServer({
     ...limits,
-    ...readTls(options.tls),
-    minVersion: "TLSv1.3",
+    ...secureContext,
+    ...certificate.current,
     allowHTTP1: true,
     ALPNProtocols: ["h2", "http/1.1"],
     // The gate answers who has no certificate, in words instead of with a TLS alert.
-    requestCert: true,
+    requestCert: asksForCertificates,
     rejectUnauthorized: false,
-    // A resumed session would carry over the identity of the first one.
-    secureOptions: cryptoConstants.SSL_OP_NO_TICKET,
   });
   server.maxConnections = connectionsMax;
+  watchUnserved(server, options);
   const connections = trackConnections(server, log);
   server.on("request", (request, response) => {
     connections.opened(request, response);
     handle(request, response);
   });
-  const reloading = setInterval(() => reloadCertificate(server, options), certificateCheckMs);
-  reloading.unref();
 
   server.listen(port, host);
-  await once(server, "listening");
+  await once(server, "listening").catch((error: unknown) => {
+    certificate[Symbol.dispose]();
+    throw error;
+  });
   server.on("error", (error) => log.error("the listener failed", { error }));
   return {
     port: (server.address() as AddressInfo).port,
     drain: (timeoutMs) => connections.drain(timeoutMs),
     destroy: async () => {
-      clearInterval(reloading);
+      certificate[Symbol.dispose]();
       await connections.destroy();
     },
   };
@@ -108,6 +140,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 /** Knows every socket, session and open request, because closing a server closes none of them. */
 function trackConnections(server: Http2SecureServer, log: Log) {
   const requests = createTally();
+  const peers = createTally();
   const sockets = new Set<Socket>();
   const openBySocket = new Map<TLSSocket, number>();
   const sessions = new Set<ServerHttp2Session>();
@@ -116,15 +149,17 @@ function trackConnections(server: Http2SecureServer, log: Log) {
   // Also those whose handshake is still under way.
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    peers.enter();
+    socket.once("close", () => {
+      sockets.delete(socket);
+      peers.leave();
+    });
   });
   server.on("secureConnection", (socket: TLSSocket) => {
     openBySocket.set(socket, 0);
     socket.once("close", () => openBySocket.delete(socket));
     socket.on("error", (error) => log.debug("connection failed", { error }));
   });
-  server.on("tlsClientError", (error) => log.debug("TLS handshake failed", { error }));
-  server.on("sessionError", (error) => log.debug("HTTP/2 session failed", { error }));
   server.on("session", (session) => {
     session.setLocalWindowSize(sessionWindowBytes);
     sessions.add(session);
@@ -147,6 +182,7 @@ function trackConnections(server: Http2SecureServer, log: Log) {
       if ("stream" in request) {
         closeWhenAnswered(request.stream);
       } else {
+        dropRest(request, response as ServerResponse);
         const socket = request.socket as TLSSocket;
         openBySocket.set(socket, (openBySocket.get(socket) ?? 0) + 1);
         if (closed) (response as ServerResponse).setHeader("connection", "close");
@@ -158,6 +194,8 @@ function trackConnections(server: Http2SecureServer, log: Log) {
         closed = once(server, "close");
         server.close();
       }
+      // A GOAWAY with the last stream that was taken: what the peer sent after it was not looked
+      // at, and the peer knows. A notice before it, as nghttp2 has it, is not to be had from Node.
       for (const session of sessions) session.close();
       const multiplexed = new Set([...sessions].map((session) => session.socket));
       for (const [socket, open] of openBySocket) {
@@ -166,6 +204,8 @@ function trackConnections(server: Http2SecureServer, log: Log) {
       return requests.whenNone(timeoutMs);
     },
     async destroy(): Promise<void> {
+      // The last answers are on their way: cut off now, some would be lost in our own buffers.
+      await peers.whenNone(goodbyeMs);
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
       await closed;
@@ -190,11 +230,18 @@ function closeWhenAnswered(stream: ServerHttp2Stream): void {
   });
 }
 
-/** Certificates live a day; new files are taken up without a restart. */
-function reloadCertificate(server: Http2SecureServer, { tls, log }: ListenerOptions): void {
-  try {
-    server.setSecureContext({ ...readTls(tls), minVersion: "TLSv1.3" });
-  } catch (error) {
-    log.warn("the new certificate cannot be read, keeping the old one", { error, ...tls });
-  }
+/**
+ * The same over HTTP/1.1, where the next request of the connection stands behind the rest of this
+ * one: that is read and dropped. What takes longer than a moment to come costs the connection.
+ */
+function dropRest(request: IncomingMessage, response: ServerResponse): void {
+  response.once("finish", () => {
+    if (request.readableEnded) return;
+    // Whoever began to read and stopped may have paused it.
+    request.removeAllListeners("data");
+    request.resume();
+    setTimeout(() => {
+      if (!request.complete) request.socket.destroy();
+    }, restMs).unref();
+  });
 }

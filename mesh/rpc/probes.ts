@@ -2,13 +2,16 @@
 // process, /metrics for who may read them, and the answer to everything else.
 
 import type { ServerResponse } from "node:http";
-import type { TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import { type Access, decideAccess } from "../identity/access.ts";
 import type { Metrics } from "../process/metrics.ts";
-import { codeName } from "./call-record.ts";
+import { answerError, withHttpStatus } from "./answer-error.ts";
+import { refuseRequest } from "./errors.ts";
 import { requireIdentity } from "./gate.ts";
-import type { Handle, Request, Response } from "./listener.ts";
+import { mapError } from "./interceptors/errors.ts";
+import { type Handle, type Request, type Response, socketOf } from "./listener.ts";
+import { createUnserved } from "./unserved.ts";
 
 export type ProbeOptions = {
   readonly access: Access;
@@ -17,14 +20,13 @@ export type ProbeOptions = {
 };
 
 const metricsPolicy = { scopes: ["mesh.metrics.read"] };
-const httpStatus: Partial<Record<Code, number>> = {
-  [Code.InvalidArgument]: 400,
-  [Code.Unauthenticated]: 401,
-  [Code.PermissionDenied]: 403,
-  [Code.Unimplemented]: 404,
-};
+const unknownMethod = withHttpStatus(
+  refuseRequest(RequestRefusal.UNKNOWN_METHOD, "no such method is served here"),
+  404,
+);
 
 export function createProbes(options: ProbeOptions): Handle {
+  const unserved = createUnserved(options.metrics);
   return (request, response) => {
     const path = request.url?.split("?", 1)[0];
     const isRead = request.method === "GET" || request.method === "HEAD";
@@ -33,7 +35,10 @@ export function createProbes(options: ProbeOptions): Handle {
       const ready = options.ready();
       sendText(response, ready ? 200 : 503, ready ? "ready\n" : "not ready\n");
     } else if (isRead && path === "/metrics") void sendMetrics(options, request, response);
-    else sendUnknown(request, response);
+    else {
+      unserved("unknown_method");
+      sendUnknown(request, response);
+    }
   };
 }
 
@@ -48,9 +53,10 @@ async function sendMetrics(
     if (!grant || !decideAccess(metricsPolicy, grant).allowed) {
       throw new ConnectError(`${identity} lacks ${metricsPolicy.scopes}`, Code.PermissionDenied);
     }
-    sendText(response, 200, await metrics.render(), metrics.contentType);
+    const { text, contentType } = await metrics.scrape(request.headers.accept);
+    sendText(response, 200, text, contentType);
   } catch (error) {
-    sendError(request, response, ConnectError.from(error));
+    answerError(request, response, mapError(error).error);
   }
 }
 
@@ -58,26 +64,10 @@ async function sendMetrics(
 function sendUnknown(request: Request, response: Response): void {
   try {
     requireIdentity(socketOf(request));
-    throw new ConnectError("no such method", Code.Unimplemented);
+    answerError(request, response, unknownMethod);
   } catch (error) {
-    sendError(request, response, ConnectError.from(error));
+    answerError(request, response, mapError(error).error);
   }
-}
-
-/** In the protocol of the request: gRPC reads trailers, everybody else a status and JSON. */
-export function sendError(request: Request, response: Response, error: ConnectError): void {
-  const type = request.headers["content-type"] ?? "";
-  if (type.startsWith("application/grpc")) {
-    (response as ServerResponse).writeHead(200, {
-      "content-type": type,
-      "grpc-status": `${error.code}`,
-      "grpc-message": encodeURIComponent(error.rawMessage),
-    });
-    (response as ServerResponse).end();
-    return;
-  }
-  const body = JSON.stringify({ code: codeName(error.code), message: error.rawMessage });
-  sendText(response, httpStatus[error.code] ?? 500, body, "application/json");
 }
 
 function sendText(response: Response, status: number, text: string, type = "text/plain"): void {
@@ -87,11 +77,4 @@ function sendText(response: Response, status: number, text: string, type = "text
     "cache-control": "no-store",
   });
   (response as ServerResponse).end(text);
-}
-
-/** The real socket of the connection; undefined when it is gone. */
-export function socketOf(request: Request): TLSSocket | undefined {
-  // Of a stream's own socket there is another proxy for each stream.
-  const socket = "stream" in request ? request.stream.session?.socket : request.socket;
-  return socket as TLSSocket | undefined;
 }

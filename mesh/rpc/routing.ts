@@ -1,38 +1,47 @@
-// Wraps the routes of a service: every method gets the limits of its policy, and
-// every request passes, on its way to the protocol's handler, through what
-// Connect has no place for: bounded deadlines, a time limit on the body, the
-// JSON door, and a record of its outcome.
+// The routes of a service with what its policies say of each method: who may call, for how long,
+// how large, and how urgent. A method whose policy is missing or wrong stops the start.
 
+import assert from "node:assert/strict";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
-import {
-  assertByteStreamRequest,
-  type UniversalHandler,
-  type UniversalHandlerFn,
-} from "@connectrpc/connect/protocol";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { RateClass } from "#gen/bursar/mesh/v1/policy_pb.ts";
+import { checkService } from "../policy/check.ts";
 import { methodPolicy, servicePolicy } from "../policy/policy.ts";
-import { type CallRecord, type Recorder, recordKey } from "./call-record.ts";
-import { boundDeadline, type DeadlinePolicy, nextTraceparent } from "./deadline.ts";
+import { methodName } from "../telemetry/rpc.ts";
+import type { Admission, AdmissionRule, MethodAdmission } from "./admission/admission.ts";
+import type { DeadlinePolicy } from "./deadline.ts";
 import type { GateRule } from "./gate.ts";
-import { type JsonDoor, throughJsonDoor } from "./json-door.ts";
-import { closeUnread } from "./unread.ts";
+import type { JsonDoor } from "./json-door.ts";
 
 export const compressions = [compressionGzip, compressionBrotli];
 
 export type MethodRule = {
   readonly gate: GateRule;
-  /** Undefined for the mesh's own methods, which may last. */
-  readonly deadline: DeadlinePolicy | undefined;
+  readonly deadline: DeadlinePolicy;
   readonly door: JsonDoor;
+  /** Undefined: always admitted, because nothing works without it. */
+  readonly admission: AdmissionRule | undefined;
 };
+
+export type Route = {
+  readonly method: DescMethod;
+  readonly rule: MethodRule;
+  readonly handler: UniversalHandler;
+  readonly admission: MethodAdmission | undefined;
+};
+
+/** What calls of the mesh's own may last; a longer timer would end at once. */
+const openDeadline: DeadlinePolicy = { deadlineDefaultMs: undefined, deadlineMaxMs: 86_400_000 };
 
 /** Policy of each of a service's methods; throws when one has none or a wrong one. */
 export function rulesOf(
   desc: DescService,
   server: { readonly service: string; readonly readMaxBytes: number },
 ): ReadonlyMap<DescMethod, MethodRule> {
-  const { identity } = servicePolicy(desc);
+  checkService(desc);
+  const { identity, objective } = servicePolicy(desc);
   if (identity !== "" && identity !== server.service) {
     throw new Error(
       `${desc.typeName} is served by ${identity} says its policy, not by ${server.service}`,
@@ -42,15 +51,15 @@ export function rulesOf(
     desc.methods.map((method) => {
       const policy = methodPolicy(method);
       const readMaxBytes = policy.requestBytesMax || server.readMaxBytes;
-      const { scopes, endUsers } = policy;
-      return [
-        method,
-        {
-          gate: { kind: "scopes", scopes, endUsers },
-          deadline: policy,
-          door: { input: method.input, readMaxBytes, compressions },
-        },
-      ];
+      const { callers, scopes, endUsers, rateClass } = policy;
+      const rule: MethodRule = {
+        gate: { kind: "policy", callers, scopes, endUsers },
+        deadline: policy,
+        door: { input: method.input, readMaxBytes, compressions },
+        // Where the usual call takes half of what one in a hundred may, more calls break the promise.
+        admission: admissionRule(method, rateClass, (objective?.latencyP99Ms ?? 1_000) / 2),
+      };
+      return [method, rule];
     }),
   );
 }
@@ -61,15 +70,23 @@ export function openRulesOf(
   readMaxBytes: number,
 ): ReadonlyMap<DescMethod, MethodRule> {
   return new Map(
-    desc.methods.map((method) => [
-      method,
-      {
+    desc.methods.map((method) => {
+      const isCall = method.methodKind === "unary";
+      const rule: MethodRule = {
         gate: { kind: "identity" },
-        deadline: undefined,
+        deadline: openDeadline,
         door: { input: method.input, readMaxBytes, compressions },
-      },
-    ]),
+        // A health check is answered whatever the load: unanswered, all would leave at once.
+        admission: isCall ? undefined : admissionRule(method, RateClass.INTERACTIVE, 0),
+      };
+      return [method, rule];
+    }),
   );
+}
+
+function admissionRule(method: DescMethod, rateClass: RateClass, targetMs: number): AdmissionRule {
+  const kind = method.methodKind === "unary" ? "call" : "stream";
+  return { name: methodName(method), kind, rateClass, targetMs };
 }
 
 /** A router that notes the rules of what is registered and gives each method its own limits. */
@@ -112,62 +129,15 @@ function unimplemented(method: DescMethod) {
   };
 }
 
-/** The handler behind the mesh's own steps; its other properties stay. */
-export function guardHandler(
-  handler: UniversalHandler,
-  rule: MethodRule,
-  recorder: Recorder,
-): UniversalHandler {
-  const { service, method, requestPath, protocolNames, allowedMethods, supportedContentType } =
-    handler;
-  const guarded: UniversalHandlerFn = async (request) => {
-    assertByteStreamRequest(request);
-    const { header, timeoutMs } = rule.deadline
-      ? boundDeadline(request.header, rule.deadline)
-      : { header: request.header, timeoutMs: undefined };
-    const record: CallRecord = {
-      method,
-      startedAt: performance.now(),
-      traceparent: nextTraceparent(header.get("traceparent")),
-      identity: undefined,
-      entered: false,
-      closed: false,
-    };
-    request.contextValues?.set(recordKey, record);
-    const body = timeoutMs === undefined ? request.body : withinTime(request.body, timeoutMs);
-    const checked =
-      request.method === "GET" ? { header, body } : throughJsonDoor(rule.door, { header, body });
-    const response = await handler({ ...request, ...checked });
-    return record.entered || record.closed ? response : closeUnread(response, record, recorder);
-  };
-  return Object.assign(guarded, {
-    service,
-    method,
-    requestPath,
-    protocolNames,
-    allowedMethods,
-    supportedContentType,
+export function routesOf(
+  router: ConnectRouter,
+  rules: ReadonlyMap<DescMethod, MethodRule>,
+  admission: Admission,
+): readonly Route[] {
+  return router.handlers.map((handler) => {
+    const { method } = handler;
+    const rule = rules.get(method);
+    assert(rule, `${handler.requestPath} has no rule`);
+    return { method, rule, handler, admission: rule.admission && admission.method(rule.admission) };
   });
-}
-
-/** Connect reads a body for as long as it takes to come; here the deadline counts for it too. */
-async function* withinTime(
-  body: AsyncIterable<Uint8Array>,
-  timeoutMs: number,
-): AsyncIterable<Uint8Array> {
-  const late = Promise.withResolvers<never>();
-  late.promise.catch(() => undefined);
-  const timer = setTimeout(() => {
-    late.reject(new ConnectError("the request took too long to arrive", Code.DeadlineExceeded));
-  }, timeoutMs);
-  const chunks = body[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const chunk = await Promise.race([chunks.next(), late.promise]);
-      if (chunk.done) return;
-      yield chunk.value;
-    }
-  } finally {
-    clearTimeout(timer);
-  }
 }

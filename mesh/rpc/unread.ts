@@ -1,7 +1,6 @@
 // Answers to requests that never reached a handler because they could not be
 // read: too large, cut short, not decodable. Connect writes these answers itself;
-// their errors are read back for the record. It also calls undecodable bytes an
-// internal error; they are the caller's, so the answer is turned into one that says so.
+// their errors are read back for the record, and for the reason that they lack.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -10,15 +9,17 @@ import {
   type UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
 import {
+  codeToHttpStatus,
+  endStreamFlag,
   endStreamFromJson,
+  endStreamToJson,
   errorFromJsonBytes,
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import type { CallRecord, Recorder } from "./call-record.ts";
-import { refuseRequest } from "./errors.ts";
+import { readRefusal } from "./read-refusal.ts";
 
 export async function closeUnread(
   response: UniversalServerResponse,
@@ -29,18 +30,9 @@ export async function closeUnread(
   for await (const chunk of response.body ?? []) chunks.push(chunk);
   const answer = openAnswer(response, Buffer.concat(chunks));
   const { error } = answer;
-  if (error === undefined || !isMalformed(error)) {
-    recorder.close(record, error);
-    return answer.response;
-  }
-  const malformed = refuseRequest(RequestRefusal.MALFORMED, error.rawMessage);
-  recorder.close(record, malformed);
-  return answer.saying(malformed);
-}
-
-/** Our own refusals have a detail; what has none was found by Connect while it was decoding. */
-function isMalformed({ code, details }: ConnectError): boolean {
-  return code === Code.Internal || (code === Code.InvalidArgument && details.length === 0);
+  const refusal = error && readRefusal(error);
+  recorder.close(record, refusal);
+  return refusal === undefined || refusal === error ? answer.response : answer.saying(refusal);
 }
 
 type Answer = {
@@ -74,17 +66,27 @@ function openAnswer(answered: UniversalServerResponse, body: Buffer): Answer {
       },
     };
   }
-  if (response.status === 200)
-    return { error: endOfStream(body), response, saying: () => response };
+  if (response.status === 200) {
+    return {
+      error: endOfStream(body),
+      response,
+      saying(error) {
+        const end = JSON.stringify(endStreamToJson(new Headers(), error, undefined));
+        const bytes = encodeEnvelope(endStreamFlag, Buffer.from(end));
+        return { ...response, body: createAsyncIterable([bytes]) };
+      },
+    };
+  }
   return {
-    error: errorFromJsonBytes(body, undefined, unread),
+    error: jsonError(body),
     response,
     saying(error) {
       const bytes = errorToJsonBytes(error, undefined);
       const header = new Headers(response.header);
       header.set("content-length", `${bytes.byteLength}`);
       header.delete("content-encoding");
-      return { ...response, status: 400, header, body: createAsyncIterable([bytes]) };
+      const status = codeToHttpStatus(error.code);
+      return { ...response, status, header, body: createAsyncIterable([bytes]) };
     },
   };
 }
@@ -93,6 +95,15 @@ const envelopeHeadBytes = 5;
 
 /** An answer without an error that could be read back: a path or a type that nobody serves. */
 const unread = new ConnectError("request not read", Code.Unimplemented);
+
+/** A wrong method, content type or HTTP version is answered without a body. */
+function jsonError(body: Buffer): ConnectError {
+  try {
+    return errorFromJsonBytes(body, undefined, unread);
+  } catch {
+    return unread;
+  }
+}
 
 function endOfStream(body: Buffer): ConnectError | undefined {
   try {

@@ -4,6 +4,10 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CoursePublishedSchema } from "#gen/bursar/cms/v1/events_pb.ts";
+import { LedgerCreatedSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
+import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
+import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { type Broker, openBroker } from "../events/broker.ts";
 import { createLog, type Log } from "../process/log.ts";
 import { createMetrics } from "../process/metrics.ts";
@@ -13,13 +17,22 @@ export type TestBroker = AsyncDisposable & { readonly url: string; readonly brok
 /** Small, because the server reserves it for every stream of every account. */
 const streamBytesMax = 64 * 1024 ** 2;
 
-export async function openTestBroker(): Promise<TestBroker> {
+/** One of each stream. */
+const events = [
+  WebhookReceivedSchema,
+  PaymentSucceededSchema,
+  LedgerCreatedSchema,
+  CoursePublishedSchema,
+];
+
+/** The name is the identity under which the test publishes and consumes. */
+export async function openTestBroker(name = "ledger-service"): Promise<TestBroker> {
   await using stack = new AsyncDisposableStack();
   const { url, release } = await claimAccount();
   stack.defer(release);
   const log = silentLog();
   const broker = stack.use(
-    openBroker({ url, name: "test", log, metrics: createMetrics("test"), streamBytesMax }),
+    openBroker({ url, name, events, log, metrics: createMetrics("test"), streamBytesMax }),
   );
   if (!(await broker.waitUntilConnected(10_000))) throw new Error("no test broker is running");
   stack.defer(() => deleteStreams(broker));

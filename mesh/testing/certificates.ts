@@ -19,9 +19,10 @@ export type TestCertificates = AsyncDisposable & {
   identity(name: string, over?: Pick<LeafOptions, "lifeMs">): Promise<TlsFiles>;
 };
 
-export async function testCertificates(): Promise<TestCertificates> {
+/** An authority of their own, or the one that is given. */
+export async function testCertificates(signer?: Authority): Promise<TestCertificates> {
   const dir = mkdtempSync(join(tmpdir(), "bursar-certificates-"));
-  const authority = await ensureAuthority(dir);
+  const authority = signer ?? (await ensureAuthority(dir));
   return {
     dir,
     caFile: authority.caFile,

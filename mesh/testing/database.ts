@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { migrate, readMigrations } from "../database/migrate.ts";
 import { openPool, type Pool, type Session } from "../database/pool.ts";
-import { applyRoles, rolesOf, type Schema, urlAs } from "../database/roles.ts";
+import { applyRoles, rolesOf, schemas, urlAs } from "../database/roles.ts";
 import { createLog } from "../process/log.ts";
 
 export type TestDatabase = AsyncDisposable & {
@@ -18,7 +18,7 @@ export type TestDatabase = AsyncDisposable & {
 };
 
 export type TestDatabaseOptions = {
-  readonly schema: Schema;
+  readonly schema: string;
   readonly migrations: URL;
   readonly connectionsMax?: number;
 };
@@ -69,7 +69,7 @@ async function createDatabase(serverUrl: string, options: TestDatabaseOptions): 
 }
 
 async function buildTemplate(url: string, { schema, migrations }: TestDatabaseOptions) {
-  await applyRoles(url, (role) => role);
+  await applyRoles(url, (role) => role, [...new Set([...schemas, schema])]);
   const { owner } = rolesOf(schema);
   const log = createLog({ service: "test", level: "error" });
   await migrate({ url: urlAs(url, owner, owner), schema, migrations, log });

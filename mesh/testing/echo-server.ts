@@ -9,6 +9,7 @@ import { readTls } from "../identity/tls.ts";
 import type { TlsFiles } from "../process/config.ts";
 import { callerOf } from "../rpc/caller.ts";
 import { currentCall } from "../rpc/deadline.ts";
+import { currentTraceparent } from "../telemetry/trace.ts";
 import { compileEcho } from "./echo.ts";
 import { startTestServer, type TestServer, type TestServerOptions } from "./rpc.ts";
 
@@ -31,7 +32,7 @@ export function echoed(request: Untyped, context: HandlerContext) {
     timeLeftMs: BigInt(Math.ceil(leftMs)),
     identity,
     learnerId: learnerId ?? "",
-    traceparent: call?.traceparent ?? "",
+    traceparent: currentTraceparent() ?? "",
   };
 }
 
@@ -41,7 +42,10 @@ export function startEchoServer(
 ): Promise<TestServer> {
   const implementation = {
     echo: echoed,
+    hurry: echoed,
     write: echoed,
+    settle: echoed,
+    export: echoed,
     async *repeat(request: Untyped, context: HandlerContext) {
       for (let count = 0; count < 3; count++) yield echoed(request, context);
     },

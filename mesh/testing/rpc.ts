@@ -2,9 +2,10 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { create, type DescService, toJsonString } from "@bufbuild/protobuf";
+import { create, type DescService, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import type { Client, ConnectRouter } from "@connectrpc/connect";
-import { AccessConfigSchema } from "#gen/bursar/mesh/v1/access_pb.ts";
+import { AccessConfigSchema, type RateLimitSchema } from "#gen/bursar/mesh/v1/access_pb.ts";
+import type { Authority } from "../identity/authority.ts";
 import { identityPrefix } from "../identity/tls.ts";
 import type { MeshConfig } from "../process/config.ts";
 import { createLog } from "../process/log.ts";
@@ -21,16 +22,21 @@ export type TestServerOptions = {
   readonly config?: Partial<MeshConfig>;
   /** By last part of the identity; `test-client` may do everything unless it is named here. */
   readonly grants?: Readonly<Record<string, TestGrant>>;
+  /** Of another server's certificates, so that one client trusts both. */
+  readonly authority?: Authority;
 };
 
 export type TestGrant = {
   readonly scopes: readonly string[];
   readonly ledgerIds?: readonly string[];
+  readonly rateLimits?: readonly MessageInitShape<typeof RateLimitSchema>[];
 };
 
 export type TestServer = AsyncDisposable & {
   readonly url: string;
   readonly port: number;
+  /** Undefined: it does not listen for browsers. */
+  readonly browserPort: number | undefined;
   readonly certificates: TestCertificates;
   /** What the server logged, parsed. */
   readonly logLines: readonly Record<string, unknown>[];
@@ -45,7 +51,7 @@ const everything: TestGrant = { scopes: ["*.*.*"], ledgerIds: ["*"] };
 export async function startTestServer(options: TestServerOptions): Promise<TestServer> {
   await using stack = new AsyncDisposableStack();
   const { service = "test-service", routes, readiness = () => [] } = options;
-  const certificates = stack.use(await testCertificates());
+  const certificates = stack.use(await testCertificates(options.authority));
   const logLines: Record<string, unknown>[] = [];
   const write = (line: string) => void logLines.push(JSON.parse(line));
   const grants = { "test-client": everything, ...options.grants };
@@ -60,6 +66,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
         jwksFile: undefined,
         logLevel: "debug",
         drainTimeoutMs: 5_000,
+        validateResponses: "refuse",
         ...options.config,
       },
       log: createLog({ service, level: "debug", write }),
@@ -73,6 +80,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
   return {
     url,
     port: server.port,
+    browserPort: server.browserPort,
     certificates,
     logLines,
     stop: async () => server[Symbol.asyncDispose](),
@@ -84,12 +92,13 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
   };
 }
 
-function writeAccess(dir: string, grants: Readonly<Record<string, TestGrant>>): string {
+export function writeAccess(dir: string, grants: Readonly<Record<string, TestGrant>>): string {
   const config = create(AccessConfigSchema, {
-    grants: Object.entries(grants).map(([name, { scopes, ledgerIds = [] }]) => ({
+    grants: Object.entries(grants).map(([name, { scopes, ledgerIds = [], rateLimits = [] }]) => ({
       identity: `${identityPrefix}${name}`,
       scopes: [...scopes],
       ledgerIds: [...ledgerIds],
+      rateLimits: [...rateLimits],
     })),
   });
   const file = join(dir, "access.json");

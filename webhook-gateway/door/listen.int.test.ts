@@ -13,7 +13,7 @@ let publisher: StoreWebhook;
 let door: TestDoor;
 
 beforeAll(async () => {
-  testBroker = await openTestBroker();
+  testBroker = await openTestBroker("webhook-gateway");
   publisher = publisherTo(testBroker.broker);
   door = await openTestDoor(publisher);
 });

@@ -2,11 +2,12 @@
 // bounded. Stopping lets accepted requests finish first.
 
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { openKeyPair } from "#mesh/identity/tls-reload.ts";
 import type { Log } from "#mesh/process/log.ts";
+import type { Metrics } from "#mesh/process/metrics.ts";
 
 export type DoorConfig = {
   readonly host: string;
@@ -28,12 +29,29 @@ export type Handle = (
 
 export type Door = AsyncDisposable & { readonly port: number };
 
-export async function startDoor(config: DoorConfig, log: Log, handle: Handle): Promise<Door> {
+/** Said again with every new certificate: what is left out is forgotten. */
+const secureContext = { minVersion: "TLSv1.2" } as const;
+
+export async function startDoor(
+  config: DoorConfig,
+  log: Log,
+  handle: Handle,
+  metrics?: Metrics,
+): Promise<Door> {
   const connection = { closing: false };
+  using stack = new DisposableStack();
+  const certificate = stack.use(
+    openKeyPair({
+      what: "door certificate",
+      files: config,
+      log,
+      metrics,
+      onChange: (pair) => server.setSecureContext({ ...secureContext, ...pair }),
+    }),
+  );
   const server = createServer({
-    cert: readFileSync(config.certFile),
-    key: readFileSync(config.keyFile),
-    minVersion: "TLSv1.2",
+    ...secureContext,
+    ...certificate.current,
     ALPNProtocols: ["http/1.1"],
     handshakeTimeout: 10_000,
     // Signatures of several keys fit; whatever is larger is no provider's.
@@ -62,11 +80,13 @@ export async function startDoor(config: DoorConfig, log: Log, handle: Handle): P
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   log.info("the door is open", { host: config.host, port });
+  const followed = stack.move();
   return {
     port,
     async [Symbol.asyncDispose]() {
       connection.closing = true;
       await close(server, config.drainTimeoutMs);
+      followed.dispose();
       log.info("the door is closed");
     },
   };

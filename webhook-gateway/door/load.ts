@@ -3,7 +3,7 @@
 
 export type LoadLimits = { readonly requestsMax: number; readonly bytesMax: number };
 
-export type Load = {
+export type Load = LoadLimits & {
   readonly requests: number;
   readonly bytes: number;
   /** False, and nothing taken, when that would be too much. */
@@ -17,6 +17,8 @@ export function createLoad({ requestsMax, bytesMax }: LoadLimits): Load {
   let requests = 0;
   let bytes = 0;
   return {
+    requestsMax,
+    bytesMax,
     get requests() {
       return requests;
     },

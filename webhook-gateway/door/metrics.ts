@@ -16,6 +16,16 @@ export function createDoorMetrics(metrics: Metrics, load: Load) {
     help: "Bytes of bodies that are held for an answer",
     collect: (gauge) => gauge.set(load.bytes),
   });
+  const requestsMax = metrics.gauge({
+    name: "bursar_gateway_in_flight_requests_max",
+    help: "Requests that are held at once at most",
+  });
+  requestsMax.set(load.requestsMax);
+  const bytesMax = metrics.gauge({
+    name: "bursar_gateway_in_flight_bytes_max",
+    help: "Bytes of bodies that are held at once at most",
+  });
+  bytesMax.set(load.bytesMax);
   return {
     rejected: metrics.counter({
       name: "bursar_gateway_rejected_total",
@@ -37,7 +47,7 @@ export function createDoorMetrics(metrics: Metrics, load: Load) {
       help: "Authentic webhooks answered 503: not known to be stored in time",
       labels: ["endpoint"],
     }),
-    ackSeconds: metrics.histogram({
+    ackSeconds: metrics.timing({
       name: "bursar_gateway_ack_seconds",
       help: "From a request's head to its acknowledgement",
     }),

@@ -4,7 +4,6 @@
 
 import { Code, createContextKey, type Interceptor } from "@connectrpc/connect";
 import type { Log } from "../../process/log.ts";
-import { recordKey } from "../call-record.ts";
 import { type Call, withCall } from "../deadline.ts";
 import type { Tally } from "../tally.ts";
 import { endOf } from "./errors.ts";
@@ -23,8 +22,7 @@ export function deadline(running: Tally, log: Log): Interceptor {
       const result = withCall(call, work);
       running.follow(result);
       return untilAborted(result, signal, (error) => {
-        const { traceparent } = request.contextValues.get(recordKey) ?? {};
-        const fields = { method: request.method.toString(), traceparent, error };
+        const fields = { method: request.method.toString(), error };
         // Without its caller a handler is bound to fail: its request stops in the middle.
         const isExpected = endOf(signal).code === Code.Canceled;
         log[isExpected ? "debug" : "warn"]("handler failed after its call was over", fields);

@@ -2,26 +2,25 @@
 // A fault becomes `unavailable`, anything else an opaque `internal error`; both
 // are logged with their cause, which never leaves the process.
 
-import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor, type StreamRequest } from "@connectrpc/connect";
 import { isFault } from "../../database/fault.ts";
 import type { Log } from "../../process/log.ts";
-import { recordKey } from "../call-record.ts";
 import { isRefusal } from "../errors.ts";
+import { isProtocolError, readRefusal } from "../read-refusal.ts";
 
 export function errorMapping(log: Log): Interceptor {
   return (next) => async (request) => {
     const answer = (error: unknown): ConnectError => {
       const mapped = mapError(error, request.signal);
       if (mapped.kind !== "refusal") {
-        const { traceparent } = request.contextValues.get(recordKey) ?? {};
-        const fields = { method: request.method.toString(), traceparent, error };
+        const fields = { method: request.method.toString(), error };
         if (mapped.kind === "fault") log.warn("call failed on a fault", fields);
         else log.error("call failed on a bug", fields);
       }
       return mapped.error;
     };
     try {
-      const response = await next(request);
+      const response = await next(request.stream ? readable(request) : request);
       if (!response.stream) return response;
       return { ...response, message: mapStream(response.message, answer) };
     } catch (error) {
@@ -30,9 +29,18 @@ export function errorMapping(log: Log): Interceptor {
   };
 }
 
+/** A message that cannot be read is the caller's mistake, however deep in a stream it stands. */
+function readable<R extends StreamRequest>(request: R): R {
+  return { ...request, message: mapStream(request.message, readProblem) };
+}
+
+function readProblem(error: unknown): unknown {
+  return error instanceof ConnectError ? readRefusal(error) : error;
+}
+
 async function* mapStream<T>(
   messages: AsyncIterable<T>,
-  answer: (error: unknown) => ConnectError,
+  answer: (error: unknown) => unknown,
 ): AsyncIterable<T> {
   try {
     yield* messages;
@@ -58,7 +66,7 @@ export function mapError(error: unknown, signal?: AbortSignal): MappedError {
   }
   // The protocol's own refusals, such as an unimplemented method or a missing message.
   if (error instanceof ConnectError && !error.isWireError && !isOpaque(error.code)) {
-    return { kind: "refusal", error };
+    return { kind: "refusal", error: isProtocolError(error) ? readRefusal(error) : error };
   }
   return { kind: "bug", error: new ConnectError("internal error", Code.Internal) };
 }

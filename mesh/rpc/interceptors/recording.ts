@@ -1,8 +1,10 @@
-// Outermost: closes the record of every call whose request was read.
+// Outermost: closes the record of every call whose request was read, and runs all that is inside it
+// in the call's span.
 
 import { ConnectError, type Interceptor } from "@connectrpc/connect";
+import { inSpan } from "../../telemetry/trace.ts";
 import { type Recorder, recordKey } from "../call-record.ts";
-import { onEnd } from "./stream.ts";
+import { onEnd, steppedBy } from "./stream.ts";
 
 export function recording(recorder: Recorder): Interceptor {
   return (next) => async (request) => {
@@ -10,9 +12,10 @@ export function recording(recorder: Recorder): Interceptor {
     if (record === undefined) return next(request);
     record.entered = true;
     try {
-      const response = await next(request);
+      const response = await inSpan(record.span, () => next(request));
       if (response.stream) {
-        const message = onEnd(response.message, (error) => {
+        const stepped = steppedBy(response.message, (step) => inSpan(record.span, step));
+        const message = onEnd(stepped, (error) => {
           recorder.close(record, error === undefined ? undefined : ConnectError.from(error));
         });
         return { ...response, message };

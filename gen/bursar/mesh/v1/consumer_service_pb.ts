@@ -12,7 +12,7 @@ import { file_bursar_mesh_v1_policy } from "./policy_pb.ts";
  * Describes the file bursar/mesh/v1/consumer_service.proto.
  */
 export const file_bursar_mesh_v1_consumer_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVidXJzYXIvbWVzaC92MS9jb25zdW1lcl9zZXJ2aWNlLnByb3RvEg5idXJzYXIubWVzaC52MTKoAQoPQ29uc3VtZXJTZXJ2aWNlEnoKCkxpc3RQYXJrZWQSIS5idXJzYXIubWVzaC52MS5MaXN0UGFya2VkUmVxdWVzdBoiLmJ1cnNhci5tZXNoLnYxLkxpc3RQYXJrZWRSZXNwb25zZSIlkAIBirUYHgoQbWVzaC5wYXJrZWQucmVhZBCIJxiw6gE6ASpQAxoZirUYFRIIcGxhdGZvcm0aBwjMgD0Q6AcgBGIGcHJvdG8z", [file_bursar_mesh_v1_parked_event, file_bursar_mesh_v1_policy]);
+  fileDesc("CiVidXJzYXIvbWVzaC92MS9jb25zdW1lcl9zZXJ2aWNlLnByb3RvEg5idXJzYXIubWVzaC52MTKoAQoPQ29uc3VtZXJTZXJ2aWNlEnoKCkxpc3RQYXJrZWQSIS5idXJzYXIubWVzaC52MS5MaXN0UGFya2VkUmVxdWVzdBoiLmJ1cnNhci5tZXNoLnYxLkxpc3RQYXJrZWRSZXNwb25zZSIlkAIBirUYHgoQbWVzaC5wYXJrZWQucmVhZBCIJxiw6gE6ASpQAxoZirUYFRIIcGxhdGZvcm0aBwjMgD0Q6AcgAmIGcHJvdG8z", [file_bursar_mesh_v1_parked_event, file_bursar_mesh_v1_policy]);
 
 /**
  * ConsumerService shows operators what a service's consumers hold back. Every

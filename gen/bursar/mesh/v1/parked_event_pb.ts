@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { file_bursar_mesh_v1_policy } from "./policy_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bursar/mesh/v1/parked_event.proto.
  */
 export const file_bursar_mesh_v1_parked_event: GenFile = /*@__PURE__*/
-  fileDesc("CiFidXJzYXIvbWVzaC92MS9wYXJrZWRfZXZlbnQucHJvdG8SDmJ1cnNhci5tZXNoLnYxIkwKEUxpc3RQYXJrZWRSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIbCgpwYWdlX3Rva2VuGAIgASgJQge6SARyAhhAIloKEkxpc3RQYXJrZWRSZXNwb25zZRIrCgZwYXJrZWQYASADKAsyGy5idXJzYXIubWVzaC52MS5QYXJrZWRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimwEKC1BhcmtlZEV2ZW50EhEKCXBhcmtlZF9pZBgBIAEoAxIQCghjb25zdW1lchgCIAEoCRISCgptZXNzYWdlX2lkGAMgASgJEhEKCXdhaXRzX2ZvchgEIAEoCRIPCgdzdWJqZWN0GAUgASgJEi8KC3BhcmtlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFidXJzYXIvbWVzaC92MS9wYXJrZWRfZXZlbnQucHJvdG8SDmJ1cnNhci5tZXNoLnYxIkwKEUxpc3RQYXJrZWRSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIbCgpwYWdlX3Rva2VuGAIgASgJQge6SARyAhhAIloKEkxpc3RQYXJrZWRSZXNwb25zZRIrCgZwYXJrZWQYASADKAsyGy5idXJzYXIubWVzaC52MS5QYXJrZWRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiwwEKC1BhcmtlZEV2ZW50EhkKCXBhcmtlZF9pZBgBIAEoA0IGirUYAhgBEhgKCGNvbnN1bWVyGAIgASgJQgaKtRgCGAESGgoKbWVzc2FnZV9pZBgDIAEoCUIGirUYAhgBEhEKCXdhaXRzX2ZvchgEIAEoCRIXCgdzdWJqZWN0GAUgASgJQgaKtRgCGAESNwoLcGFya2VkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAFiBnByb3RvMw", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * ListParkedRequest asks for a page of parked events, oldest first.

@@ -124,8 +124,9 @@ export type MethodPolicy = Message<"bursar.mesh.v1.MethodPolicy"> & {
   requestBytesMax: number;
 
   /**
-   * Field of the request that makes a repeated call safe. A client retries
-   * a call only when this is set or the method has no side effects.
+   * String field of the request that makes a repeated call safe. A client
+   * retries a call only when this field is set, or when the method's
+   * idempotency_level is NO_SIDE_EFFECTS or IDEMPOTENT.
    *
    * @generated from field: string idempotency_key_field = 5;
    */
@@ -160,7 +161,8 @@ export type MethodPolicy = Message<"bursar.mesh.v1.MethodPolicy"> & {
 
   /**
    * When a client sends a second copy of a call that is slow. Unset: never.
-   * Refused unless the method has no side effects.
+   * Refused unless the method is unary and has no side effects, and where it
+   * makes more attempts than retry allows: copies are attempts.
    *
    * @generated from field: bursar.mesh.v1.HedgePolicy hedge = 9;
    */
@@ -239,7 +241,8 @@ export type HedgePolicy = Message<"bursar.mesh.v1.HedgePolicy"> & {
   delayMs: number;
 
   /**
-   * Copies in all, the first included.
+   * Copies in all, the first included. They are attempts of the call: copies and
+   * repetitions together are never more than the retry policy allows.
    *
    * @generated from field: int32 attempts_max = 2;
    */
@@ -256,7 +259,7 @@ export const HedgePolicySchema: GenMessage<HedgePolicy> = /*@__PURE__*/
 /**
  * StreamPolicy declares the JetStream stream that keeps a package's events. Its
  * subjects are the package's names (`bursar.<domain>.v1.>`). One file of a
- * package declares it.
+ * package declares it, the one that holds its events or one that they import.
  *
  * @generated from message bursar.mesh.v1.StreamPolicy
  */
@@ -320,15 +323,15 @@ export type EventPolicy = Message<"bursar.mesh.v1.EventPolicy"> & {
   producers: string[];
 
   /**
-   * Identities that consume the event. Empty: nobody inside Bursar does, yet.
+   * Identities that consume the event. Nobody else may. Empty: nobody does, yet.
    *
    * @generated from field: repeated string consumers = 3;
    */
   consumers: string[];
 
   /**
-   * Field that names the thing the event is about: the partition key
-   * (`ce-subject` and `ce-partitionkey` on the broker).
+   * String field that names the thing the event is about: the partition key
+   * (`ce-subject` and `ce-partitionkey` on the broker). At most personal.
    *
    * @generated from field: string key_field = 4;
    */
@@ -344,9 +347,9 @@ export type EventPolicy = Message<"bursar.mesh.v1.EventPolicy"> & {
   version: number;
 
   /**
-   * Fields whose values, joined by `/`, are the id of the event: the same fact
-   * has the same id, however often it is published. Empty: the producer
-   * chooses the id.
+   * Fields, strings or whole numbers, whose values, joined by `/`, are the id of
+   * the event: the same fact has the same id, however often it is published. At
+   * most internal, as ids are logged. Empty: the producer chooses the id.
    *
    * @generated from field: repeated string dedupe_id_fields = 6;
    */
@@ -367,7 +370,8 @@ export const EventPolicySchema: GenMessage<EventPolicy> = /*@__PURE__*/
  */
 export type FieldPolicy = Message<"bursar.mesh.v1.FieldPolicy"> & {
   /**
-   * How far the value may travel.
+   * How far the value may travel. A message that says nothing is what its fields
+   * are; in one that says something they are at least that.
    *
    * @generated from field: bursar.mesh.v1.DataClass data_class = 1;
    */
@@ -382,7 +386,8 @@ export type FieldPolicy = Message<"bursar.mesh.v1.FieldPolicy"> & {
   secret: boolean;
 
   /**
-   * Set once, when the thing is created: an update mask that names it is refused.
+   * Set once, when the thing is created: an update mask that names it, or
+   * something that contains it, is refused.
    *
    * @generated from field: bool immutable = 3;
    */
@@ -390,7 +395,8 @@ export type FieldPolicy = Message<"bursar.mesh.v1.FieldPolicy"> & {
 
   /**
    * An exact amount in the minor units of its currency: an int64, in JSON a
-   * number token that loses no digit, never a float.
+   * number token that loses no digit, never a float. A field of 64 bits that is
+   * named `…_minor` must say so.
    *
    * @generated from field: bool money = 4;
    */
