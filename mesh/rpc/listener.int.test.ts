@@ -1,11 +1,13 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { expect, test } from "vitest";
+import { readTls } from "../identity/tls.ts";
 import { createLog } from "../process/log.ts";
 import { testCertificates } from "../testing/certificates.ts";
-import { listen } from "./listener.ts";
+import { type ListenerOptions, listen } from "./listener.ts";
 
 const log = createLog({ service: "s", level: "silent" });
 
@@ -43,8 +45,18 @@ test("noise on the port does no harm", async () => {
   expect((await world.connect()).alpn).toBe("h2");
 });
 
+test("who proves no identity and says nothing is shown out, who proves one may stay", async () => {
+  await using world = await startListener({ strangerIdleMs: 50 });
+  const stranger = connectHttp2(world.url, { ca: world.ca });
+  const peer = connectHttp2(world.url, readTls(await world.certificates.identity("peer")));
+  await once(stranger, "close");
+  await sleep(100);
+  expect(peer.closed).toBe(false);
+  peer.destroy();
+});
+
 /** A listener whose certificate is short-lived, so that the next one asked for is another. */
-async function startListener() {
+async function startListener(over: Partial<ListenerOptions> = {}) {
   const certificates = await testCertificates();
   const tls = await certificates.identity("server", { lifeMs: 60_000 });
   const listener = await listen({
@@ -54,10 +66,13 @@ async function startListener() {
     log,
     handle: (_request, response) => void (response as { end(): void }).end(),
     certificateCheckMs: 20,
+    ...over,
   });
   const ca = readFileSync(certificates.caFile);
   return {
     certificates,
+    ca,
+    url: `https://localhost:${listener.port}`,
     async connect(over: ConnectionOptions = {}) {
       const options = {
         host: "localhost",

@@ -15,6 +15,7 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import { peerIdentity } from "../identity/tls.ts";
 import { type KeyPairFiles, openKeyPair, openTls } from "../identity/tls-reload.ts";
 import type { TlsFiles } from "../process/config.ts";
 import type { Log } from "../process/log.ts";
@@ -43,6 +44,8 @@ export type ListenerOptions = {
   readonly metrics?: Metrics | undefined;
   /** How often the certificate files are looked at, where the system does not tell of changes. */
   readonly certificateCheckMs?: number;
+  /** How long a connection over HTTP/2 that proves no identity may be silent. */
+  readonly strangerIdleMs?: number;
 };
 
 export type Listener = {
@@ -87,6 +90,7 @@ const secureContext = {
   secureOptions: cryptoConstants.SSL_OP_NO_TICKET,
 } as const;
 const trailersMs = 20;
+const strangerIdleMsDefault = 60_000;
 const goodbyeMs = 300;
 const restMs = 1_000;
 
@@ -115,7 +119,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   });
   server.maxConnections = connectionsMax;
   watchUnserved(server, options);
-  const connections = trackConnections(server, log);
+  const connections = trackConnections(server, options);
   server.on("request", (request, response) => {
     connections.opened(request, response);
     handle(request, response);
@@ -138,7 +142,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 }
 
 /** Knows every socket, session and open request, because closing a server closes none of them. */
-function trackConnections(server: Http2SecureServer, log: Log) {
+function trackConnections(
+  server: Http2SecureServer,
+  { log, strangerIdleMs = strangerIdleMsDefault }: ListenerOptions,
+) {
   const requests = createTally();
   const peers = createTally();
   const sockets = new Set<Socket>();
@@ -164,6 +171,12 @@ function trackConnections(server: Http2SecureServer, log: Log) {
     session.setLocalWindowSize(sessionWindowBytes);
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
+    // Connections are few, and whoever needs no certificate may open them. What is under way on
+    // this one is finished.
+    session.setTimeout(strangerIdleMs, () => {
+      const { socket } = session;
+      if (!socket || peerIdentity(socket as TLSSocket) === undefined) session.close();
+    });
     if (closed) session.close();
   });
 

@@ -91,12 +91,15 @@ async function enter(options: ServeOptions, arrival: Arrival): Promise<Universal
   const protocol = protocolOf(request);
   const { timeoutMs, text } = deadlineOf(route, request, protocol);
   const { identity, grant } = passed;
+  // Of a page, the token is all that says who calls: a forged one must not use up the rate of others.
+  const user = gate.ofMesh ? undefined : await gate.verify(passed, rule.gate);
   if (admission) places.enter(record, admission, { identity, rates: grant?.rates, timeoutMs });
 
   const url = urlOf(request);
   const header = headersOf(request, protocol, text);
   const caller =
-    passed.token === undefined ? gate.caller(passed) : await gate.verify(passed, rule.gate);
+    user ??
+    (passed.token === undefined ? gate.caller(passed) : await gate.verify(passed, rule.gate));
   record.learnerId = caller.learnerId;
   if (request.method === "GET") await checkQuery(rule.door, new URL(url).searchParams, header);
 

@@ -8,13 +8,14 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { RateClass } from "#gen/bursar/mesh/v1/policy_pb.ts";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import { issueServerCertificate } from "../../identity/authority.ts";
 import { readTls } from "../../identity/tls.ts";
 import type { TlsFiles } from "../../process/config.ts";
 import { type TestCertificates, testCertificates } from "../../testing/certificates.ts";
 import { echo, startEchoServer, type Untyped } from "../../testing/echo-server.ts";
-import type { TestServer } from "../../testing/rpc.ts";
+import type { TestGrant, TestServer } from "../../testing/rpc.ts";
 import { type TestTokens, testTokens } from "../../testing/tokens.ts";
 import { requestRefusalOf } from "../errors.ts";
 
@@ -40,7 +41,11 @@ afterAll(async () => {
   await certificates[Symbol.asyncDispose]();
 });
 
-async function startBrowserServer(handlers = {}, scopes = ["testing.*.*"]): Promise<TestServer> {
+async function startBrowserServer(
+  handlers = {},
+  scopes = ["testing.*.*"],
+  grant: Partial<TestGrant> = {},
+): Promise<TestServer> {
   const tls = await issueServerCertificate(certificates.authority, {
     name: "browser-door",
     dir: certificates.dir,
@@ -51,7 +56,7 @@ async function startBrowserServer(handlers = {}, scopes = ["testing.*.*"]): Prom
       jwksFile: tokens.jwksFile,
       browser: { host: "127.0.0.1", port: 0, origins: [page], tls: { certFile, keyFile } },
     },
-    grants: { browser: { scopes } },
+    grants: { browser: { scopes, ...grant } },
   });
 }
 
@@ -106,6 +111,16 @@ test.each(Object.keys(transports))(
     expect(forged.metadata.get("access-control-allow-origin")).toBe(page);
   },
 );
+
+test("forged tokens do not use up the rate of those who have one", async () => {
+  const rateLimits = [{ rateClass: RateClass.INTERACTIVE, callsPerSecond: 1, burst: 2 }];
+  await using limited = await startBrowserServer({}, ["testing.*.*"], { rateLimits });
+  const rpc = clientOver(transports["Connect over HTTP/2"]!, limited);
+  const call = (bearer: string) =>
+    rpc.echo({}, { headers: { origin: page, authorization: `Bearer ${bearer}` } });
+  for (let n = 0; n < 5; n++) await expect(call("x")).rejects.toThrow();
+  expect(await call(token)).toMatchObject({ learnerId: "learner-1" });
+});
 
 test("gRPC itself is refused", async () => {
   const rpc = clientOver((baseUrl) => createGrpcTransport({ baseUrl, nodeOptions: { ca } }));
@@ -302,8 +317,8 @@ function grpcWebTransport(baseUrl: string, httpVersion: "1.1" | "2") {
   return createGrpcWebTransport({ baseUrl, httpVersion, nodeOptions: { ca } });
 }
 
-function clientOver(transport: (url: string) => Transport): Untyped {
-  const url = `https://localhost:${server.browserPort}`;
+function clientOver(transport: (url: string) => Transport, on = server): Untyped {
+  const url = `https://localhost:${on.browserPort}`;
   return createClient(echo.service, transport(url)) as Client<never>;
 }
 
