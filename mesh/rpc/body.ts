@@ -65,8 +65,10 @@ function readBody(
     if (bufferedBytes > bufferedBytesMax) source.pause();
   }
 
+  // A stream of HTTP/2 that was reset, or lost with its connection, ends as if it were complete.
   function onEnd(): void {
-    finish("ended");
+    if ("stream" in request && request.stream.aborted) onClose();
+    else finish("ended");
   }
 
   function onClose(): void {

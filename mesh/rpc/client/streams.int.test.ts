@@ -56,6 +56,38 @@ test.each(["connect", "grpc"] as const)(
   },
 );
 
+test.each([
+  ["connect", "fail"],
+  ["connect", "are cancelled"],
+  ["grpc", "fail"],
+  ["grpc", "are cancelled"],
+] as const)("over %s, requests that %s midway are not taken for all", async (protocol, how) => {
+  const seen: unknown[] = [];
+  const leave = new AbortController();
+  await using server = await startEchoServer({
+    async collect(taken: AsyncIterable<Untyped>) {
+      try {
+        for await (const { text } of taken) seen.push(text);
+        seen.push("complete");
+      } catch {
+        seen.push("broken off");
+      }
+      return {};
+    },
+  });
+  await using client = await open(server, { protocol });
+  async function* brokenOff() {
+    yield { text: "a" };
+    await expect.poll(() => seen).toEqual(["a"]);
+    if (how === "fail") throw new Error("the file cannot be read");
+    leave.abort();
+    await new Promise(() => undefined);
+  }
+  await client.rpc.collect(brokenOff(), { signal: leave.signal }).catch(asError);
+  await expect.poll(() => seen.length).toBe(2);
+  expect(seen).toEqual(["a", "broken off"]);
+});
+
 test("a stream that broke after its first message is not opened again", async () => {
   let opened = 0;
   await using server = await startEchoServer({
