@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { nextTraceparent } from "../telemetry/trace.ts";
+import { startSpan } from "../telemetry/trace.ts";
 import { readTraceparent } from "../telemetry/trace-context.ts";
 import { testCertificates } from "../testing/certificates.ts";
 import { echo, echoClient, echoed, startEchoServer, type Untyped } from "../testing/echo-server.ts";
@@ -20,7 +20,7 @@ test("a call made while serving one inherits its deadline and its trace", async 
       request.text === "relay" ? client.echo({ text: "relayed" }) : echoed(request, context),
   });
   client = await echoClient(server);
-  const traceparent = nextTraceparent(undefined);
+  const { traceparent } = startSpan({ name: "s", kind: "client", parent: null });
   const options = { timeoutMs: 400, headers: { traceparent } };
   const seen = await client.echo({ text: "relay" }, options);
   expect(seen.text).toBe("relayed");

@@ -19,14 +19,6 @@ export function withCall<T>(call: Call, work: () => T): T {
   return calls.run(call, work);
 }
 
-/** The smaller of `timeoutMs` and what the call being served has left; at least 1. */
-export function boundedTimeoutMs(timeoutMs: number | undefined): number | undefined {
-  const deadlineAt = currentCall()?.deadlineAt;
-  if (deadlineAt === undefined) return timeoutMs;
-  const leftMs = Math.floor(deadlineAt - performance.now());
-  return Math.max(1, Math.min(timeoutMs ?? leftMs, leftMs));
-}
-
 export type DeadlinePolicy = {
   /** Undefined for methods that may last. */
   readonly deadlineDefaultMs: number | undefined;

@@ -86,11 +86,6 @@ export function startSpan(start: SpanStart): Span {
   return recordedSpan(start, context, parent, record);
 }
 
-/** A span of its own in the received trace, or in a new one when there is none. */
-export function nextTraceparent(received: string | null | undefined): string {
-  return startSpan({ name: "", kind: "internal", parent: received ?? null }).traceparent;
-}
-
 /** A span that has ended, as it is exported. */
 export type FinishedSpan = TraceContext & {
   readonly name: string;
