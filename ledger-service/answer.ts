@@ -2,24 +2,22 @@
 
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
-import {
-  type RefusalDetail,
-  RefusalDetailSchema,
-  type Transaction,
-} from "#gen/bursar/ledger/v1/transaction_pb.ts";
+import { type RefusalDetail, RefusalDetailSchema } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Tx } from "#mesh/database/pool.ts";
 import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
-import { decodeRefusal, decodeTransaction, type JournalRow } from "./journal.ts";
-import type { Balance } from "./rules/books.ts";
+import { decodeRefusal, type JournalRow } from "./journal.ts";
+import { accountName } from "./rules/books.ts";
 import { type Command, decideCommand, type Outcome } from "./rules/commands.ts";
+import type { Balance } from "./rules/records.ts";
 import { needAccount } from "./store/load.ts";
-import { refusalToWire } from "./wire.ts";
+import { refusalToWire } from "./wire-refusal.ts";
 
 export type Answer =
   | Extract<Outcome, { kind: "ledger" | "asset" | "account" }>
   | {
-      readonly kind: "posted";
-      readonly transaction: Transaction;
+      readonly kind: "written";
+      /** The fact, as it stands in the journal: the first time and always. */
+      readonly row: JournalRow;
       readonly balances: readonly Balance[];
       readonly replayed: boolean;
     }
@@ -54,6 +52,7 @@ export async function answerCommands(
 
 function addNeeds(batch: BatchNeeds, ledgerId: string, command: Command): void {
   const needs = needsOf(batch, ledgerId);
+  if ("idempotencyKey" in command) needs.idempotencyKeys.add(command.idempotencyKey);
   switch (command.kind) {
     case "create-ledger":
       break;
@@ -64,35 +63,50 @@ function addNeeds(batch: BatchNeeds, ledgerId: string, command: Command): void {
       needAccount(needs, command.account);
       break;
     case "post":
-      needs.idempotencyKeys.add(command.draft.idempotencyKey);
       for (const { account } of command.draft.entries) needAccount(needs, account);
       break;
     case "reverse":
-      needs.idempotencyKeys.add(command.idempotencyKey);
       needs.reversals.add(command.sequence);
+      break;
+    case "update-account":
+      needAccount(needs, command.account);
+      needs.metadata.set(accountName(command.account), command.account);
+      break;
+    case "create-hold":
+      needAccount(needs, command.debitAccount);
+      needAccount(needs, command.creditAccount);
+      break;
+    case "increase-hold":
+    case "capture-hold":
+    case "void-hold":
+      needs.holds.add(command.holdSequence);
+      break;
+    case "close-period":
+      break;
+    case "release-suspense":
+      needs.suspense.add(command.entry.sequence);
+      if (command.account) needAccount(needs, command.account);
       break;
   }
 }
 
 function keyOf(command: Command | undefined): string {
-  if (command?.kind === "post") return command.draft.idempotencyKey;
-  return command?.kind === "reverse" ? command.idempotencyKey : "";
+  return command && "idempotencyKey" in command ? command.idempotencyKey : "";
 }
 
-/** Transactions and frozen refusals are told from the journal's bytes, the first time and always. */
+/** What was written and what stays refused is told from the journal, the first time and always. */
 function toAnswer(
   outcome: Outcome,
   journal: ReadonlyMap<bigint, JournalRow>,
   idempotencyKey: string,
 ): Answer {
   switch (outcome.kind) {
-    case "posted": {
+    case "written": {
       const { sequence, balances, replayed } = outcome;
-      const transaction = decodeTransaction(dataOf(journal, sequence));
-      return { kind: "posted", transaction, balances, replayed };
+      return { kind: "written", row: rowOf(journal, sequence), balances, replayed };
     }
     case "stays-refused":
-      return { kind: "refused", detail: decodeRefusal(dataOf(journal, outcome.sequence)) };
+      return { kind: "refused", detail: decodeRefusal(rowOf(journal, outcome.sequence)) };
     case "refused": {
       const value = refusalToWire(outcome.refusal, idempotencyKey);
       return { kind: "refused", detail: create(RefusalDetailSchema, value) };
@@ -102,8 +116,8 @@ function toAnswer(
   }
 }
 
-function dataOf(journal: ReadonlyMap<bigint, JournalRow>, sequence: bigint): Uint8Array {
+function rowOf(journal: ReadonlyMap<bigint, JournalRow>, sequence: bigint): JournalRow {
   const row = journal.get(sequence);
   assert(row, `fact ${sequence} is not in the journal`);
-  return row.data;
+  return row;
 }

@@ -10,7 +10,14 @@ import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker
 import type { TestDatabase } from "#mesh/testing/database.ts";
 import { handlePayments, paymentEvents } from "./consumer.ts";
 import { decodeTransaction } from "./journal.ts";
-import { ledgerId, openLedgerDatabase, openPoster, sale, submit } from "./testing/ledger.ts";
+import {
+  ledgerId,
+  opening,
+  openLedgerDatabase,
+  openPoster,
+  sale,
+  submit,
+} from "./testing/ledger.ts";
 import {
   again,
   disputeLost,
@@ -227,11 +234,7 @@ test("a caller who used the key of a fact neither blocks nor forges it", async (
     poster,
     { kind: "create-ledger", displayName: "Main" },
     { kind: "register-asset", assetCode: "USD", scale: 2 },
-    ...["assets:cash", "income:sales"].map((accountCode) => ({
-      kind: "create-account" as const,
-      account: { accountCode, assetCode: "USD" },
-      accountKind: "asset" as const,
-    })),
+    ...["assets:cash", "income:sales"].map((accountCode) => opening(accountCode, "asset")),
     sale(key, 1n),
   );
   await using _consumer = consume(database, broker);

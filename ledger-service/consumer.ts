@@ -20,9 +20,9 @@ import type { Tx } from "#mesh/database/pool.ts";
 import type { Handled, Verdict } from "#mesh/events/consumer-definition.ts";
 import type { Received } from "#mesh/events/event.ts";
 import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
-import type { Note, Time } from "./rules/books.ts";
 import { type Money, namesOf, type PaymentFact } from "./rules/payment-facts.ts";
 import { accountsOf, chartNameOf, type Recorded, recordFact } from "./rules/record-fact.ts";
+import type { Note, Time } from "./rules/records.ts";
 import { isTime } from "./rules/time.ts";
 import { type Needs, needAccount } from "./store/load.ts";
 

@@ -2,7 +2,7 @@
 // forms are: whatever codec or language they came through, in whatever order their notes were.
 
 import { createHash } from "node:crypto";
-import type { Entry, Note, Time } from "./rules/books.ts";
+import type { Entry, Note, Time } from "./rules/records.ts";
 
 const formatVersion = 1;
 

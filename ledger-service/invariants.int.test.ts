@@ -94,7 +94,9 @@ test("refuses entries added to a transaction that is complete", async () => {
         from ledger, unnest('{late:a,late:b}'::text[]) code
         returning account_id
       )
-      insert into account_state select account_id, 0, 0, 0, 1 from opened
+      insert into account_state (account_id, debits_minor, credits_minor, version, sequence,
+        grows_by_debits)
+      select account_id, 0, 0, 0, 1, true from opened
     `;
     await tx`
       with late as (
@@ -108,7 +110,7 @@ test("refuses entries added to a transaction that is complete", async () => {
       )
       insert into entry
       select account_id, 1, ${preparedSequence + 1n}, case n when 1 then 1 else -1 end,
-        case n when 1 then 1 else 0 end, case n when 1 then 0 else 1 end
+        case n when 1 then 1 else 0 end, case n when 1 then 0 else 1 end, now(), now()
       from late
     `;
   });
@@ -265,8 +267,9 @@ async function attempt(change: Partial<Write>): Promise<"accepted"> {
           ${write.legs}, now(), now(), null, null)),
         d as (insert into entry values
           (${cashId}, ${cash.version + write.debitVersionStep}, ${sequence}, ${write.debit},
-            ${cash.debits + write.debitStep}, 0),
-          (${sales.account}, ${sales.version + 1n}, ${sequence}, ${write.credit}, 0, ${credits})),
+            ${cash.debits + write.debitStep}, 0, now(), now()),
+          (${sales.account}, ${sales.version + 1n}, ${sequence}, ${write.credit}, 0, ${credits},
+            now(), now())),
         e as (update account_state set version = version + ${write.stateVersionStep},
           sequence = ${sequence}, debits_minor = ${cash.debits + write.stateStep}
           where account_id = ${cashId}),

@@ -3,9 +3,10 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { validate } from "#mesh/policy/validation.ts";
 import { encodeFact, hashBatch, type JournalRow, ledgerEvents, noHash } from "./journal.ts";
-import { createBooks } from "./rules/books.ts";
+import { addFact, type Books, createBooks, nextSequence, openAccount } from "./rules/books.ts";
 import { decideCommand } from "./rules/commands.ts";
 import { recordFact } from "./rules/record-fact.ts";
+import type { Hold } from "./rules/records.ts";
 
 const header = { ledgerId: "main", recordedTime: { seconds: 1n, nanos: 2 }, previousHash: noHash };
 const rows: JournalRow[] = [
@@ -62,6 +63,7 @@ test("every kind of fact becomes an event that its schema accepts", () => {
   );
   const reversal = { kind: "reverse", digest: "00".repeat(32), description: "" } as const;
   decideCommand(books, { ...reversal, idempotencyKey: "gone", sequence: 999n });
+  addOtherFacts(books);
   const subjects = books.written.facts.map((fact) => {
     const { subject, data, sequence } = encodeFact(books, fact);
     const schema = ledgerEvents.find(({ typeName }) => typeName === subject);
@@ -73,3 +75,39 @@ test("every kind of fact becomes an event that its schema accepts", () => {
   });
   expect(new Set(subjects)).toEqual(new Set(ledgerEvents.map(({ typeName }) => typeName)));
 });
+
+/** A fact of each kind that no provider causes. */
+function addOtherFacts(books: Books): void {
+  const key = { accountCode: "assets:bank", assetCode: "USD" };
+  decideCommand(books, { ...keyed, ...update, account: key, change: { what: "freeze" } });
+  const account = openAccount(books, key, "asset");
+  const idempotencyKey = "k";
+  const updated = { kind: "account-updated", idempotencyKey, account, description: "" } as const;
+  addFact(books, { ...updated, sequence: nextSequence(books) });
+  const hold: Hold = {
+    holdSequence: 1n,
+    debitAccount: key,
+    creditAccount: { ...key, accountCode: "income:sales" },
+    heldMinor: 5n,
+    capturedMinor: 0n,
+    voidedMinor: 0n,
+    toleranceMinor: 0n,
+    status: "open",
+    expireTime: undefined,
+    description: "",
+    metadata: [],
+    createTime: books.recordedTime,
+    sequence: 1n,
+  };
+  const amountMinor = 1n;
+  for (const kind of ["hold-created", "hold-increased", "hold-voided"] as const) {
+    addFact(books, { kind, sequence: nextSequence(books), idempotencyKey, hold, amountMinor });
+  }
+  addFact(books, { kind: "hold-expired", sequence: nextSequence(books), hold, amountMinor });
+  const time = books.recordedTime;
+  const period = { endTime: time, closedSequence: 1n, closeTime: time, description: "" };
+  addFact(books, { kind: "period-closed", sequence: nextSequence(books), idempotencyKey, period });
+}
+
+const keyed = { idempotencyKey: "nobody", digest: "00".repeat(32) };
+const update = { kind: "update-account", expectedChangedSequence: 0n, description: "" } as const;

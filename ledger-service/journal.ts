@@ -10,17 +10,36 @@ import {
   type MessageInitShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import type { Account } from "#gen/bursar/ledger/v1/account_pb.ts";
 import {
   AccountOpenedSchema,
+  AccountUpdatedSchema,
   AssetRegisteredSchema,
+  HoldCreatedSchema,
+  HoldExpiredSchema,
+  HoldIncreasedSchema,
+  HoldVoidedSchema,
   LedgerCreatedSchema,
+  PeriodClosedSchema,
+  RequestRefusedSchema,
   TransactionPostedSchema,
   TransactionRefusedSchema,
 } from "#gen/bursar/ledger/v1/events_pb.ts";
+import type { Hold } from "#gen/bursar/ledger/v1/hold_pb.ts";
+import type { Period } from "#gen/bursar/ledger/v1/period_pb.ts";
 import type { RefusalDetail, Transaction } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { validate } from "#mesh/policy/validation.ts";
-import type { Books, JournalFact, Time } from "./rules/books.ts";
-import { kindToWire, refusalToWire, transactionToWire } from "./wire.ts";
+import type { Books } from "./rules/books.ts";
+import type { JournalFact, Time } from "./rules/records.ts";
+import {
+  accountToWire,
+  holdToWire,
+  kindToWire,
+  limitsToWire,
+  periodToWire,
+  transactionToWire,
+} from "./wire.ts";
+import { refusalToWire } from "./wire-refusal.ts";
 
 export const ledgerEvents = [
   LedgerCreatedSchema,
@@ -28,6 +47,13 @@ export const ledgerEvents = [
   AccountOpenedSchema,
   TransactionPostedSchema,
   TransactionRefusedSchema,
+  RequestRefusedSchema,
+  AccountUpdatedSchema,
+  HoldCreatedSchema,
+  HoldIncreasedSchema,
+  HoldVoidedSchema,
+  HoldExpiredSchema,
+  PeriodClosedSchema,
 ] as const;
 
 export type JournalRow = {
@@ -51,10 +77,11 @@ export function encodeFact(books: Books, fact: JournalFact): JournalRow {
       return row(fact, AssetRegisteredSchema, { ...common, asset, recordedTime });
     }
     case "account-opened": {
-      const { accountCode, assetCode } = fact.account;
+      const { accountCode, assetCode, limits, metadata = [] } = fact.account;
       const account = { accountCode, assetCode };
       const kind = kindToWire(fact.account.kind);
-      return row(fact, AccountOpenedSchema, { ...common, account, kind, recordedTime });
+      const more = { metadata: [...metadata], ...limitsToWire(limits) };
+      return row(fact, AccountOpenedSchema, { ...common, account, kind, recordedTime, ...more });
     }
     case "transaction-posted": {
       const transaction = transactionToWire(ledgerId, recordedTime, fact.transaction);
@@ -65,6 +92,39 @@ export function encodeFact(books: Books, fact: JournalFact): JournalRow {
       const refusal = refusalToWire(fact.refusal, idempotencyKey);
       const event = { ...common, idempotencyKey, refusal, recordedTime };
       return row(fact, TransactionRefusedSchema, event);
+    }
+    case "request-refused": {
+      const { idempotencyKey } = fact;
+      const refusal = refusalToWire(fact.refusal, idempotencyKey);
+      const event = { ...common, idempotencyKey, refusal, recordedTime };
+      return row(fact, RequestRefusedSchema, event);
+    }
+    case "account-updated": {
+      const { idempotencyKey, description } = fact;
+      const account = accountToWire(ledgerId, fact.account);
+      const event = { ...common, idempotencyKey, account, description, recordedTime };
+      return row(fact, AccountUpdatedSchema, event);
+    }
+    case "hold-created":
+    case "hold-increased":
+    case "hold-voided": {
+      const { idempotencyKey, amountMinor } = fact;
+      const hold = holdToWire(ledgerId, fact.hold);
+      const event = { ...common, idempotencyKey, hold, recordedTime };
+      if (fact.kind === "hold-created") return row(fact, HoldCreatedSchema, event);
+      const schema = fact.kind === "hold-increased" ? HoldIncreasedSchema : HoldVoidedSchema;
+      return row(fact, schema, { ...event, amountMinor });
+    }
+    case "hold-expired": {
+      const { amountMinor } = fact;
+      const hold = holdToWire(ledgerId, fact.hold);
+      return row(fact, HoldExpiredSchema, { ...common, hold, amountMinor, recordedTime });
+    }
+    case "period-closed": {
+      const { idempotencyKey } = fact;
+      const period = periodToWire(ledgerId, fact.period);
+      const event = { ...common, idempotencyKey, period, recordedTime };
+      return row(fact, PeriodClosedSchema, event);
     }
   }
 }
@@ -89,11 +149,38 @@ export function decodeTransaction(data: Uint8Array): Transaction {
   return transaction;
 }
 
-/** The refusal of a TransactionRefused. */
-export function decodeRefusal(data: Uint8Array): RefusalDetail {
-  const { refusal } = fromBinary(TransactionRefusedSchema, data);
+/** The refusal of a TransactionRefused or a RequestRefused. */
+export function decodeRefusal({ subject, data }: JournalRow): RefusalDetail {
+  const refused = subject === RequestRefusedSchema.typeName;
+  const { refusal } = fromBinary(refused ? RequestRefusedSchema : TransactionRefusedSchema, data);
   if (!refusal) throw new Error("a refused fact in the journal has no refusal");
   return refusal;
+}
+
+/** The hold after a HoldCreated, HoldIncreased or HoldVoided. */
+export function decodeHold({ subject, data }: JournalRow): Hold {
+  const schema = [HoldCreatedSchema, HoldIncreasedSchema, HoldVoidedSchema].find(
+    ({ typeName }) => typeName === subject,
+  );
+  const hold = schema && fromBinary(schema, data).hold;
+  if (!hold) throw new Error(`a ${subject} in the journal has no hold`);
+  return hold;
+}
+
+/** The account after an AccountUpdated. */
+export function decodeAccount({ subject, data }: JournalRow): Account {
+  assert(subject === AccountUpdatedSchema.typeName, `${subject} is no AccountUpdated`);
+  const { account } = fromBinary(AccountUpdatedSchema, data);
+  if (!account) throw new Error("an updated account in the journal has no account");
+  return account;
+}
+
+/** The period of a PeriodClosed. */
+export function decodePeriod({ subject, data }: JournalRow): Period {
+  assert(subject === PeriodClosedSchema.typeName, `${subject} is no PeriodClosed`);
+  const { period } = fromBinary(PeriodClosedSchema, data);
+  if (!period) throw new Error("a closed period in the journal has no period");
+  return period;
 }
 
 export const hashAlgorithm = "sha256";

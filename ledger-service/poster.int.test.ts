@@ -8,6 +8,7 @@ import { isFault } from "#mesh/database/transaction.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import type { Answer } from "./answer.ts";
 import { startPoster } from "./poster.ts";
+import { noLimits } from "./rules/records.ts";
 import {
   entry,
   ledgerId,
@@ -42,9 +43,9 @@ test("64 requests with one key post once, and all get the same transaction", asy
   await prepareLedger(poster);
   const answers = await Promise.all(numbers(64).map(() => submit(poster, sale("same", 5n))));
   const posted = answers.map(([answer]) => answer);
-  expect(posted.filter((it) => it?.kind === "posted" && !it.replayed)).toHaveLength(1);
+  expect(posted.filter((it) => it?.kind === "written" && !it.replayed)).toHaveLength(1);
   expect(new Set(posted.map(sequenceOf))).toEqual(new Set([preparedSequence + 1n]));
-  const transactions = posted.map((it) => it?.kind === "posted" && it.transaction);
+  const transactions = posted.map((it) => it?.kind === "written" && Buffer.from(it.row.data));
   for (const transaction of transactions) expect(transaction).toEqual(transactions[0]);
   expect(await balanceOf(database.pool, "assets:cash")).toBe(5n);
 });
@@ -59,7 +60,7 @@ test("two processes that post to one ledger keep its sequence dense", async () =
     await prepareLedger(one);
     const posts = numbers(300).map((n) => submit(n % 2 === 0 ? one : two, sale(`k${n % 250}`, 1n)));
     const answers = (await Promise.all(posts)).map(([answer]) => answer);
-    expect(answers.filter((it) => it?.kind === "posted" && it.replayed)).toHaveLength(50);
+    expect(answers.filter((it) => it?.kind === "written" && it.replayed)).toHaveLength(50);
     expect(await balanceOf(database.pool, "assets:cash")).toBe(250n);
     const [head] = await database.pool`select head_sequence from ledger`;
     expect(head?.["head_sequence"]).toBe(preparedSequence + 250n);
@@ -93,7 +94,7 @@ test("a request whose COMMIT went unanswered is posted once", async () => {
     proxy.cutAfterNextCommit();
     const [answer] = await submit(poster, sale("cut", 10n));
     expect(proxy.cuts).toBe(1);
-    expect(answer?.kind).toBe("posted");
+    expect(answer?.kind).toBe("written");
     expect(await balanceOf(database.pool, "assets:cash")).toBe(11n);
     expect(await verifyLedger(database.pool, ledgerId)).toEqual([]);
   } finally {
@@ -112,7 +113,13 @@ test("a refusal uses its key up, takes a sequence, and stays the same for ever",
   const [first] = await submit(poster, unknown);
   expect(first).toMatchObject({ kind: "refused", detail: { refusal: Refusal.ACCOUNT_NOT_FOUND } });
   const account = { accountCode: "assets:new", assetCode: "USD" };
-  await submit(poster, { kind: "create-account", account, accountKind: "asset" });
+  await submit(poster, {
+    kind: "create-account",
+    account,
+    accountKind: "asset",
+    limits: noLimits,
+    metadata: [],
+  });
   const [again, same, other] = await submit(poster, unknown, unknown, sale("k", 1n));
   expect(again).toEqual(first);
   expect(same).toEqual(first);
@@ -139,7 +146,7 @@ test("a transaction is reversed once, also within the batch that posts it", asyn
     reversal("undo", sequence),
     reversal("undo twice", sequence),
   );
-  expect(answers.map(({ kind }) => kind)).toEqual(["posted", "posted", "posted", "refused"]);
+  expect(answers.map(({ kind }) => kind)).toEqual(["written", "written", "written", "refused"]);
   expect(answers[2]).toMatchObject({ replayed: true });
   const later = await submit(poster, reversal("undo later", sequence), reversal("gone", 2n));
   expect(later).toMatchObject([
@@ -157,8 +164,8 @@ test("a reversal finds a transaction and its accounts from long before", async (
   await submit(poster, sale("sale", 7n));
   const [answer] = await submit(poster, reversal("undo", preparedSequence + 1n));
   expect(answer).toMatchObject({
-    kind: "posted",
-    transaction: { reversesSequence: preparedSequence + 1n },
+    kind: "written",
+    row: { sequence: preparedSequence + 2n },
     balances: [
       { accountCode: "assets:cash", debitsMinor: 7n, creditsMinor: 7n },
       { accountCode: "income:sales", debitsMinor: 7n, creditsMinor: 7n },
@@ -191,7 +198,7 @@ test("a request that is over before its batch begins is not posted", async () =>
   const second = poster.submit(ledgerId, [sale("second", 1n)], over.signal);
   over.abort(new ConnectError("too late", Code.DeadlineExceeded));
   await expect(second).rejects.toMatchObject({ code: Code.DeadlineExceeded });
-  expect((await first)[0]?.kind).toBe("posted");
+  expect((await first)[0]?.kind).toBe("written");
   expect(await balanceOf(database.pool, "assets:cash")).toBe(1n);
 });
 
@@ -276,8 +283,8 @@ test("recorded times go forward, even where the clock went back", async () => {
 });
 
 function sequenceOf(answer: Answer | undefined): bigint {
-  if (answer?.kind !== "posted") throw new Error(`not posted: ${answer?.kind}`);
-  return answer.transaction.ledgerSequence;
+  if (answer?.kind !== "written") throw new Error(`not posted: ${answer?.kind}`);
+  return answer.row.sequence;
 }
 
 async function balanceOf(

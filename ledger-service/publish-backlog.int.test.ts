@@ -7,6 +7,7 @@ import { validate } from "#mesh/policy/validation.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker } from "#mesh/testing/broker.ts";
 import { postCommand } from "./rpc/commands-of.ts";
+import { noLimits } from "./rules/records.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -27,12 +28,12 @@ test("the largest transaction that is valid is published", async () => {
   await submit(
     poster,
     { kind: "register-asset", assetCode: account.assetCode, scale: 0 },
-    { kind: "create-account", account, accountKind: "asset" },
+    { kind: "create-account", account, accountKind: "asset", limits: noLimits, metadata: [] },
   );
   const request = largestPosting(account);
   expect(validate(PostTransactionRequestSchema, request)).toEqual([]);
   const [answer] = await submit(poster, postCommand(request));
-  expect(answer?.kind).toBe("posted");
+  expect(answer?.kind).toBe("written");
 
   await using _relay = relayOf(database.pool, broker.broker);
   await publishedUpTo(database.pool, preparedSequence + 3n);

@@ -3,18 +3,33 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import * as wireAccount from "#gen/bursar/ledger/v1/account_pb.ts";
-import {
-  type PaymentStateSchema,
-  type RefusalDetailSchema,
-  type TransactionSchema,
-  Refusal as WireRefusal,
+import { type HoldSchema, HoldStatus as WireHoldStatus } from "#gen/bursar/ledger/v1/hold_pb.ts";
+import type { PeriodSchema } from "#gen/bursar/ledger/v1/period_pb.ts";
+import type {
+  PaymentStateSchema,
+  TransactionSchema,
 } from "#gen/bursar/ledger/v1/transaction_pb.ts";
-import type { Balance, Entry, Payment, Side, Time, Transaction } from "./rules/books.ts";
 import type { AccountKind } from "./rules/chart.ts";
-import { int64Max, type Refusal } from "./rules/posting.ts";
+import { remainingMinor } from "./rules/hold-rules.ts";
+import { availableMinor, balanceMinor } from "./rules/limits.ts";
+import type {
+  Account,
+  AccountStatus,
+  Balance,
+  Entry,
+  Hold,
+  HoldStatus,
+  Limits,
+  Payment,
+  Period,
+  Side,
+  Time,
+  Transaction,
+} from "./rules/records.ts";
 import { refundedMinor } from "./rules/refund-rules.ts";
+import { refusalReasons } from "./wire-refusal.ts";
 
-const { AccountKind: WireKind, Side: WireSide } = wireAccount;
+const { AccountKind: WireKind, AccountStatus: WireStatus, Side: WireSide } = wireAccount;
 
 const kinds = {
   asset: WireKind.ASSET,
@@ -77,6 +92,20 @@ export function transactionToWire(
     recordedTime,
     reversesSequence: transaction.reversesSequence,
     ...(payment && { paymentState: paymentToWire(ledgerId, payment) }),
+    ...(transaction.reversesEntries && { reversesEntries: [...transaction.reversesEntries] }),
+    ...(transaction.hold && { hold: holdToWire(ledgerId, transaction.hold) }),
+    ...(transaction.suspended && {
+      suspendedEntries: transaction.suspended.map(({ entryIndex, account, reason }) => {
+        return { entryIndex, account, refusal: refusalReasons[reason] };
+      }),
+    }),
+    ...(transaction.occurredTime && { occurredTime: transaction.occurredTime }),
+    ...(transaction.releases && {
+      releases: {
+        ledgerSequence: transaction.releases.sequence,
+        entryIndex: transaction.releases.entryIndex,
+      },
+    }),
   };
 }
 
@@ -110,54 +139,85 @@ export function balanceToWire(
     balanceMinor: balanceMinor(kind, debitsMinor, creditsMinor),
     version: balance.version,
     ledgerSequence: balance.sequence,
+    debitsPendingMinor: balance.debitsPendingMinor,
+    creditsPendingMinor: balance.creditsPendingMinor,
+    availableMinor: availableMinor(balance),
   };
 }
 
-export function balanceMinor(kind: AccountKind, debitsMinor: bigint, creditsMinor: bigint): bigint {
-  const growsByDebits = kind === "asset" || kind === "expense";
-  return growsByDebits ? debitsMinor - creditsMinor : creditsMinor - debitsMinor;
-}
+const statuses = {
+  open: WireStatus.OPEN,
+  frozen: WireStatus.FROZEN,
+  closed: WireStatus.CLOSED,
+} satisfies Record<AccountStatus, wireAccount.AccountStatus>;
 
-const refusals = {
-  "idempotency-conflict": WireRefusal.IDEMPOTENCY_CONFLICT,
-  "ledger-not-found": WireRefusal.LEDGER_NOT_FOUND,
-  "ledger-exists": WireRefusal.LEDGER_EXISTS,
-  "asset-not-found": WireRefusal.ASSET_NOT_FOUND,
-  "asset-exists": WireRefusal.ASSET_EXISTS,
-  "account-not-found": WireRefusal.ACCOUNT_NOT_FOUND,
-  "account-exists": WireRefusal.ACCOUNT_EXISTS,
-  unbalanced: WireRefusal.UNBALANCED,
-  "amount-out-of-range": WireRefusal.AMOUNT_OUT_OF_RANGE,
-  "transaction-not-found": WireRefusal.TRANSACTION_NOT_FOUND,
-  "already-reversed": WireRefusal.ALREADY_REVERSED,
-  "metadata-duplicate": WireRefusal.METADATA_DUPLICATE,
-  "asset-scale": WireRefusal.ASSET_SCALE,
-  "account-kind": WireRefusal.ACCOUNT_KIND,
-} satisfies Record<Refusal["reason"], WireRefusal>;
-
-export function refusalToWire(
-  refusal: Refusal,
-  idempotencyKey: string,
-): MessageInitShape<typeof RefusalDetailSchema> {
-  const account = "account" in refusal ? refusal.account : undefined;
-  const assetCode = "assetCode" in refusal ? refusal.assetCode : account?.assetCode;
+export function accountToWire(
+  ledgerId: string,
+  account: Readonly<Account>,
+): MessageInitShape<typeof wireAccount.AccountSchema> {
+  const { accountCode, assetCode, kind, openedSequence, openTime, changedSequence } = account;
   return {
-    refusal: refusals[refusal.reason],
-    idempotencyKey,
-    ...(account && { account }),
-    ...(assetCode && { assetCode }),
-    ...("sequence" in refusal && { ledgerSequence: refusal.sequence }),
-    ...(refusal.reason === "unbalanced" && differenceOf(refusal)),
+    ledgerId,
+    accountCode,
+    assetCode,
+    kind: kinds[kind],
+    openedSequence,
+    openTime,
+    status: statuses[account.status],
+    ...limitsToWire(account.limits),
+    metadata: [...(account.metadata ?? [])],
+    changedSequence,
   };
 }
 
-/** Sums of a thousand entries may leave int64, in which they are told; then they stay out. */
-function differenceOf({
-  debitsMinor,
-  creditsMinor,
-}: {
-  debitsMinor: bigint;
-  creditsMinor: bigint;
-}) {
-  return debitsMinor <= int64Max && creditsMinor <= int64Max ? { debitsMinor, creditsMinor } : {};
+/** Absent when there are none. */
+export function limitsToWire({ floorMinor, ceilingMinor }: Limits): {
+  limits?: MessageInitShape<typeof wireAccount.AccountLimitsSchema>;
+} {
+  if (floorMinor === undefined && ceilingMinor === undefined) return {};
+  return {
+    limits: {
+      ...(floorMinor !== undefined && { floorMinor }),
+      ...(ceilingMinor !== undefined && { ceilingMinor }),
+    },
+  };
+}
+
+export function limitsFromWire(limits: wireAccount.AccountLimits | undefined): Limits {
+  return { floorMinor: limits?.floorMinor, ceilingMinor: limits?.ceilingMinor };
+}
+
+const holdStatuses = {
+  open: WireHoldStatus.OPEN,
+  captured: WireHoldStatus.CAPTURED,
+  voided: WireHoldStatus.VOIDED,
+  expired: WireHoldStatus.EXPIRED,
+} satisfies Record<HoldStatus, WireHoldStatus>;
+
+export function holdToWire(ledgerId: string, hold: Hold): MessageInitShape<typeof HoldSchema> {
+  const { expireTime } = hold;
+  return {
+    ledgerId,
+    holdSequence: hold.holdSequence,
+    debitAccount: hold.debitAccount,
+    creditAccount: hold.creditAccount,
+    heldMinor: hold.heldMinor,
+    capturedMinor: hold.capturedMinor,
+    voidedMinor: hold.voidedMinor,
+    remainingMinor: remainingMinor(hold),
+    toleranceMinor: hold.toleranceMinor,
+    status: holdStatuses[hold.status],
+    ...(expireTime && { expireTime }),
+    description: hold.description,
+    metadata: [...hold.metadata],
+    createTime: hold.createTime,
+    ledgerSequence: hold.sequence,
+  };
+}
+
+export function periodToWire(
+  ledgerId: string,
+  { endTime, closedSequence, closeTime, description }: Period,
+): MessageInitShape<typeof PeriodSchema> {
+  return { ledgerId, endTime, closedSequence, closeTime, description };
 }

@@ -9,8 +9,8 @@ import type {
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import { refuseRequest } from "#mesh/rpc/errors.ts";
 import { digestPosting, digestReversal, sortedNotes } from "../digest.ts";
-import type { Time } from "../rules/books.ts";
 import type { Command } from "../rules/commands.ts";
+import type { Time } from "../rules/records.ts";
 import { isTime } from "../rules/time.ts";
 import { entryFromWire } from "../wire.ts";
 
@@ -25,6 +25,7 @@ export function postCommand(request: PostTransactionRequest, at = ""): Command {
   };
   return {
     kind: "post",
+    idempotencyKey,
     digest: digestPosting(parsed),
     draft: { ...parsed, idempotencyKey, reversesSequence: 0n, payment: undefined },
   };

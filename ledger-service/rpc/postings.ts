@@ -10,6 +10,7 @@ import type {
 } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { requireLedger } from "#mesh/rpc/caller.ts";
 import type { Answer } from "../answer.ts";
+import { decodeTransaction } from "../journal.ts";
 import type { Poster } from "../poster.ts";
 import { balanceToWire } from "../wire.ts";
 import { postCommand, refuseField, reverseCommand } from "./commands-of.ts";
@@ -57,8 +58,9 @@ function resultOf(answer: Answer): MessageInitShape<typeof PostTransactionResult
 
 function postedOrThrow(answer: Answer | undefined) {
   if (answer?.kind === "refused") throw refusalError(answer.detail);
-  assert(answer?.kind === "posted");
-  const { transaction, replayed } = answer;
+  assert(answer?.kind === "written");
+  const transaction = decodeTransaction(answer.row.data);
+  const { replayed } = answer;
   const balances = answer.balances.map(balanceToWire);
   return { transaction, balances, replayed } satisfies MessageInitShape<
     typeof PostTransactionResponseSchema

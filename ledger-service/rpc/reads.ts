@@ -8,19 +8,24 @@ import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
 import { callerOf, requireLedger } from "#mesh/rpc/caller.ts";
 import { decodeTransaction } from "../journal.ts";
+import { balanceMinor } from "../rules/limits.ts";
 import * as store from "../store/read.ts";
-import { balanceMinor, balanceToWire, kindToWire, paymentToWire } from "../wire.ts";
+import { balanceToWire, kindToWire, paymentToWire } from "../wire.ts";
 import { cutPage, pageSizeOf, readPageToken } from "./page-token.ts";
 import { notFound } from "./refusal-error.ts";
 
-type Reads = Omit<
+type Reads = Pick<
   ServiceImpl<typeof LedgerService>,
-  | "createLedger"
-  | "registerAsset"
-  | "createAccount"
-  | "postTransaction"
-  | "batchPostTransactions"
-  | "reverseTransaction"
+  | "getLedger"
+  | "listLedgers"
+  | "listAssets"
+  | "listAccounts"
+  | "getTransaction"
+  | "listTransactions"
+  | "getBalance"
+  | "listEntries"
+  | "getTrialBalance"
+  | "listPaymentStates"
 >;
 
 export function reads(pool: Pool): Reads {
@@ -110,7 +115,7 @@ export function reads(pool: Pool): Reads {
       const after = readPageToken(filter, pageToken) ?? 0n;
       const size = pageSizeOf(pageSize);
       const { accountId, kind } = account;
-      const rows = await store.listEntries(pool, id, { accountId, after, limit: size + 1 });
+      const rows = await store.listEntries(pool, { accountId, after, limit: size + 1 });
       const { page, nextPageToken } = cutPage(rows, size, filter, ({ version }) => version);
       const entries = page.map((row) => ({
         ledgerSequence: row.sequence,

@@ -8,6 +8,7 @@ import {
   RefusalDetailSchema,
 } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { refuse } from "#mesh/rpc/errors.ts";
+import { refusalMessage } from "./refusal-message.ts";
 
 /** A request that is well formed, but the books say no, fails a precondition. */
 const codes = {
@@ -26,12 +27,36 @@ const codes = {
   [Refusal.METADATA_DUPLICATE]: Code.FailedPrecondition,
   [Refusal.ASSET_SCALE]: Code.FailedPrecondition,
   [Refusal.ACCOUNT_KIND]: Code.FailedPrecondition,
+  [Refusal.ACCOUNT_FROZEN]: Code.FailedPrecondition,
+  [Refusal.ACCOUNT_CLOSED]: Code.FailedPrecondition,
+  [Refusal.EFFECTIVE_TIME_TOO_LATE]: Code.FailedPrecondition,
+  [Refusal.PERIOD_CLOSED]: Code.FailedPrecondition,
+  [Refusal.PRECONDITION_FAILED]: Code.FailedPrecondition,
+  [Refusal.BELOW_FLOOR]: Code.FailedPrecondition,
+  [Refusal.ABOVE_CEILING]: Code.FailedPrecondition,
+  [Refusal.REVERSAL_EXCEEDED]: Code.FailedPrecondition,
+  [Refusal.LINKED_REFUSED]: Code.FailedPrecondition,
+  [Refusal.HOLD_NOT_FOUND]: Code.NotFound,
+  [Refusal.HOLD_ENDED]: Code.FailedPrecondition,
+  [Refusal.HOLD_EXPIRED]: Code.FailedPrecondition,
+  [Refusal.HOLD_EXCEEDED]: Code.FailedPrecondition,
+  [Refusal.ASSET_MISMATCH]: Code.FailedPrecondition,
+  [Refusal.ACCOUNT_NOT_EMPTY]: Code.FailedPrecondition,
+  [Refusal.ACCOUNT_NOT_FROZEN]: Code.FailedPrecondition,
+  [Refusal.ACCOUNT_CHANGED]: Code.FailedPrecondition,
+  [Refusal.ACCOUNT_RESERVED]: Code.FailedPrecondition,
+  [Refusal.PERIOD_ORDER]: Code.FailedPrecondition,
+  [Refusal.SUSPENSE_NOT_FOUND]: Code.NotFound,
+  [Refusal.SUSPENSE_RELEASED]: Code.FailedPrecondition,
+  [Refusal.SEQUENCE_NOT_REACHED]: Code.FailedPrecondition,
+  [Refusal.EXPIRE_TIME_PAST]: Code.FailedPrecondition,
+  [Refusal.LIMITS_VIOLATED]: Code.FailedPrecondition,
 } satisfies Record<(typeof Refusal)[keyof typeof Refusal], Code>;
 
 export function refusalError(detail: RefusalDetail): ConnectError {
   const code = codes[detail.refusal as keyof typeof codes] ?? Code.FailedPrecondition;
   const advice = keepsItsKey(detail) ? "; this key stays refused, ask again under another" : "";
-  const message = `${messageOf(detail)}${advice}`;
+  const message = `${refusalMessage(detail)}${advice}`;
   return refuse(code, message, { desc: RefusalDetailSchema, value: detail });
 }
 
@@ -44,51 +69,8 @@ function keepsItsKey({ refusal, idempotencyKey }: RefusalDetail): boolean {
 /** A read of something that is not there. */
 export function notFound(value: MessageInitShape<typeof RefusalDetailSchema>): ConnectError {
   const detail = create(RefusalDetailSchema, value);
-  return refuse(Code.NotFound, messageOf(detail), { desc: RefusalDetailSchema, value: detail });
-}
-
-function messageOf(detail: RefusalDetail): string {
-  const { account, assetCode, idempotencyKey, ledgerSequence } = detail;
-  const accountText = account
-    ? `account ${account.accountCode} in ${account.assetCode}`
-    : "account";
-  switch (detail.refusal) {
-    case Refusal.IDEMPOTENCY_CONFLICT:
-      return `idempotency key ${JSON.stringify(idempotencyKey)} was used for another request, see sequence ${ledgerSequence}`;
-    case Refusal.LEDGER_NOT_FOUND:
-      return "the ledger does not exist, create it first";
-    case Refusal.LEDGER_EXISTS:
-      return "the ledger exists with another display name";
-    case Refusal.ASSET_NOT_FOUND:
-      return `asset ${assetCode} is not registered, register it first`;
-    case Refusal.ASSET_EXISTS:
-      return `asset ${assetCode} is registered with another scale`;
-    case Refusal.ACCOUNT_NOT_FOUND:
-      return `${accountText} does not exist, create it first`;
-    case Refusal.ACCOUNT_EXISTS:
-      return `${accountText} exists with another kind`;
-    case Refusal.UNBALANCED:
-      return `debits and credits of ${assetCode} differ${differenceOf(detail)}`;
-    case Refusal.AMOUNT_OUT_OF_RANGE:
-      return `totals of ${account ? accountText : `asset ${assetCode}`} would leave int64`;
-    case Refusal.TRANSACTION_NOT_FOUND:
-      return ledgerSequence > 0n
-        ? `no transaction has sequence ${ledgerSequence}`
-        : `no transaction was posted under key ${JSON.stringify(idempotencyKey)}`;
-    case Refusal.ALREADY_REVERSED:
-      return `the transaction was reversed before, by sequence ${ledgerSequence}`;
-    case Refusal.METADATA_DUPLICATE:
-      return "a note's key appears twice";
-    case Refusal.ASSET_SCALE:
-      return `asset ${assetCode} is a currency, register it with the scale of ISO 4217`;
-    case Refusal.ACCOUNT_KIND:
-      return `${accountText} is in the chart of accounts with another kind, open it with that`;
-    default:
-      return "the books refuse the request";
-  }
-}
-
-function differenceOf({ debitsMinor, creditsMinor }: RefusalDetail): string {
-  if (debitsMinor === 0n && creditsMinor === 0n) return "";
-  return `: ${debitsMinor} and ${creditsMinor}`;
+  return refuse(Code.NotFound, refusalMessage(detail), {
+    desc: RefusalDetailSchema,
+    value: detail,
+  });
 }

@@ -8,6 +8,9 @@ import { postings } from "./postings.ts";
 import { reads } from "./reads.ts";
 import { setup } from "./setup.ts";
 
-export function ledgerService(pool: Pool, poster: Poster): ServiceImpl<typeof LedgerService> {
+export function ledgerService(
+  pool: Pool,
+  poster: Poster,
+): Partial<ServiceImpl<typeof LedgerService>> {
   return { ...setup(pool, poster), ...postings(poster), ...reads(pool) };
 }

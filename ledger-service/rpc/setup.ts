@@ -7,10 +7,11 @@ import type { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
 import { requireLedger } from "#mesh/rpc/caller.ts";
 import type { Answer } from "../answer.ts";
+import { sortedNotes } from "../digest.ts";
 import type { Poster } from "../poster.ts";
 import type { Command } from "../rules/commands.ts";
 import { readLedger } from "../store/read.ts";
-import { kindFromWire, kindToWire } from "../wire.ts";
+import { accountToWire, kindFromWire, limitsFromWire } from "../wire.ts";
 import { refusalError } from "./refusal-error.ts";
 
 type Setup = Pick<
@@ -50,23 +51,19 @@ export function setup(pool: Pool, poster: Poster): Setup {
       return { asset: { assetCode: asset.assetCode, scale: asset.scale }, replayed };
     },
 
-    async createAccount({ ledgerId, account: key, kind }, context) {
+    async createAccount({ ledgerId, account: key, kind, limits, metadata }, context) {
       requireLedger(context, ledgerId);
       assert(key);
       const { accountCode, assetCode } = key;
-      const accountKind = kindFromWire(kind);
       const command: Command = {
         kind: "create-account",
         account: { accountCode, assetCode },
-        accountKind,
+        accountKind: kindFromWire(kind),
+        limits: limitsFromWire(limits),
+        metadata: sortedNotes(metadata.map((note) => ({ key: note.key, value: note.value }))),
       };
       const { account, replayed } = await submit("account", ledgerId, command, context.signal);
-      const { openedSequence, openTime } = account;
-      const wireKind = kindToWire(account.kind);
-      return {
-        account: { ledgerId, accountCode, assetCode, kind: wireKind, openedSequence, openTime },
-        replayed,
-      };
+      return { account: accountToWire(ledgerId, account), replayed };
     },
   };
 }

@@ -4,126 +4,30 @@
 
 import assert from "node:assert/strict";
 import type { AccountKind } from "./chart.ts";
-import type { Refusal } from "./posting.ts";
-
-export type Side = "debit" | "credit";
-export type Time = { readonly seconds: bigint; readonly nanos: number };
-export type AccountKey = { readonly accountCode: string; readonly assetCode: string };
-export type Note = { readonly key: string; readonly value: string };
-
-export type Entry = {
-  readonly account: AccountKey;
-  readonly side: Side;
-  readonly amountMinor: bigint;
-};
-
-export type Asset = {
-  readonly assetCode: string;
-  readonly scale: number;
-  readonly registeredSequence: bigint;
-  /** Debits of all accounts together. */
-  postedMinor: bigint;
-};
-
-export type Account = AccountKey & {
-  readonly kind: AccountKind;
-  readonly openedSequence: bigint;
-  readonly openTime: Time;
-  debitsMinor: bigint;
-  creditsMinor: bigint;
-  /** Number of its entries. */
-  version: bigint;
-  /** Of the latest fact that changed it. */
-  sequence: bigint;
-};
-
-/** What an account held at one moment. */
-export type Balance = Readonly<Account>;
-
-/** Totals of a payment; what is refunded follows from three of them. */
-export type PaymentTotals = {
-  readonly paymentId: string;
-  readonly orderId: string;
-  readonly currencyCode: string;
-  readonly paidMinor: bigint;
-  readonly refundsNamedMinor: bigint;
-  readonly refundsStatedMinor: bigint;
-  readonly refundsFailedMinor: bigint;
-  readonly disputedMinor: bigint;
-  readonly lostMinor: bigint;
-};
-
-export type Payment = PaymentTotals & {
-  readonly firstSequence: bigint;
-  readonly sequence: bigint;
-};
-
-export type Draft = {
-  readonly idempotencyKey: string;
-  readonly entries: readonly Entry[];
-  readonly description: string;
-  /** Sorted by key. */
-  readonly metadata: readonly Note[];
-  /** Undefined: when it is recorded. */
-  readonly effectiveTime: Time | undefined;
-  /** Zero: reverses none. */
-  readonly reversesSequence: bigint;
-  readonly payment: PaymentTotals | undefined;
-};
-
-export type Transaction = Draft & {
-  readonly sequence: bigint;
-  readonly effectiveTime: Time;
-  readonly payment: Payment | undefined;
-};
-
-/** A fact of the ledger's own, as the journal keeps it; a provider's is a `PaymentFact`. */
-export type JournalFact =
-  | { readonly kind: "ledger-created"; readonly sequence: bigint; readonly displayName: string }
-  | { readonly kind: "asset-registered"; readonly sequence: bigint; readonly asset: Asset }
-  | { readonly kind: "account-opened"; readonly sequence: bigint; readonly account: Account }
-  | {
-      readonly kind: "transaction-posted";
-      readonly sequence: bigint;
-      readonly transaction: Transaction;
-    }
-  | {
-      readonly kind: "transaction-refused";
-      readonly sequence: bigint;
-      readonly idempotencyKey: string;
-      readonly refusal: Refusal;
-    };
-
-export type NumberedEntry = {
-  readonly account: Account;
-  readonly version: bigint;
-  readonly sequence: bigint;
-  /** Debits are positive, credits negative. */
-  readonly amountMinor: bigint;
-  readonly debitsMinorAfter: bigint;
-  readonly creditsMinorAfter: bigint;
-};
-
-export type KeyUse = {
-  readonly key: string;
-  readonly digest: string;
-  readonly sequence: bigint;
-  readonly refused: boolean;
-};
-
-export type ReportedFact = {
-  readonly key: string;
-  /** What it says, to tell a repetition from a contradiction. */
-  readonly content: string;
-  /** Of the transaction it caused; undefined when it moved nothing. */
-  readonly sequence: bigint | undefined;
-};
-
-/** What a reversal needs to know of a transaction. */
-export type Reversible = {
-  readonly entries: readonly Entry[];
-  reversedBy: bigint | undefined;
-};
+import {
+  type Account,
+  type AccountKey,
+  type Asset,
+  type Draft,
+  type Entry,
+  type EntryName,
+  type Hold,
+  type JournalFact,
+  type KeyUse,
+  type Limits,
+  type Note,
+  type NumberedEntry,
+  noLimits,
+  type Payment,
+  type Period,
+  type ReportedFact,
+  type Reversible,
+  type SuspenseItem,
+  type Time,
+  type Transaction,
+} from "./records.ts";
+import type { Refusal } from "./refusals.ts";
+import { isBefore } from "./time.ts";
 
 export type Books = {
   readonly ledgerId: string;
@@ -131,6 +35,8 @@ export type Books = {
   /** Zero: the ledger was never created. */
   sequence: bigint;
   displayName: string;
+  /** End of the last closed period; undefined: none is closed. */
+  closedTime: Time | undefined;
   /** Of what is being decided: the trace that the facts it adds belong to. */
   traceparent: string | undefined;
   readonly assets: Map<string, Asset>;
@@ -139,6 +45,10 @@ export type Books = {
   readonly reported: Map<string, ReportedFact>;
   readonly payments: Map<string, Payment>;
   readonly transactions: Map<bigint, Reversible>;
+  /** By hold sequence. */
+  readonly holds: Map<bigint, Hold>;
+  /** By `entryName`. */
+  readonly suspense: Map<string, SuspenseItem>;
   readonly written: Written;
 };
 
@@ -149,11 +59,20 @@ export type Written = {
   readonly traceparents: Map<bigint, string>;
   readonly assets: Set<Asset>;
   readonly opened: Account[];
+  /** Accounts whose state is another now: balances, pending, status, limits. */
   readonly changed: Set<Account>;
+  /** Accounts whose notes are others now. */
+  readonly noted: Set<Account>;
   readonly entries: NumberedEntry[];
   readonly keys: KeyUse[];
   readonly reported: ReportedFact[];
   readonly payments: Set<string>;
+  readonly holds: Set<bigint>;
+  /** Transactions of which more is reversed now. */
+  readonly reversed: Set<bigint>;
+  readonly periods: Period[];
+  /** By `entryName`: put in suspense, or released. */
+  readonly suspense: Set<string>;
 };
 
 export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Time): Books {
@@ -162,6 +81,7 @@ export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Ti
     recordedTime,
     sequence,
     displayName: "",
+    closedTime: undefined,
     traceparent: undefined,
     assets: new Map(),
     accounts: new Map(),
@@ -169,16 +89,23 @@ export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Ti
     reported: new Map(),
     payments: new Map(),
     transactions: new Map(),
+    holds: new Map(),
+    suspense: new Map(),
     written: {
       facts: [],
       traceparents: new Map(),
       assets: new Set(),
       opened: [],
       changed: new Set(),
+      noted: new Set(),
       entries: [],
       keys: [],
       reported: [],
       payments: new Set(),
+      holds: new Set(),
+      reversed: new Set(),
+      periods: [],
+      suspense: new Set(),
     },
   };
 }
@@ -186,6 +113,10 @@ export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Ti
 /** Names an account within a ledger; neither part can contain a space. */
 export function accountName({ accountCode, assetCode }: AccountKey): string {
   return `${accountCode} ${assetCode}`;
+}
+
+export function entryName({ sequence, entryIndex }: EntryName): string {
+  return `${sequence} ${entryIndex}`;
 }
 
 export function createLedger(books: Books, displayName: string): void {
@@ -205,7 +136,12 @@ export function registerAsset(books: Books, assetCode: string, scale: number): A
   return asset;
 }
 
-export function openAccount(books: Books, key: AccountKey, kind: AccountKind): Account {
+export function openAccount(
+  books: Books,
+  key: AccountKey,
+  kind: AccountKind,
+  { limits, metadata }: { limits: Limits; metadata: readonly Note[] } = plain,
+): Account {
   const name = accountName(key);
   assert(books.assets.has(key.assetCode), `asset ${key.assetCode} is not registered`);
   assert(!books.accounts.has(name), `account ${name} is open`);
@@ -218,20 +154,31 @@ export function openAccount(books: Books, key: AccountKey, kind: AccountKind): A
     openTime: books.recordedTime,
     debitsMinor: 0n,
     creditsMinor: 0n,
+    debitsPendingMinor: 0n,
+    creditsPendingMinor: 0n,
     version: 0n,
     sequence,
+    effectiveTimeMax: undefined,
+    status: "open",
+    limits,
+    metadata,
+    changedSequence: sequence,
   };
   books.accounts.set(name, account);
   books.written.opened.push(account);
   books.written.changed.add(account);
+  if (metadata.length > 0) books.written.noted.add(account);
   addFact(books, { kind: "account-opened", sequence, account });
   return account;
 }
 
+const plain = { limits: noLimits, metadata: [] };
+
 /** Writes a transaction that was decided: its accounts exist, its entries are balanced. */
 export function post(books: Books, draft: Draft): Transaction {
   const sequence = nextSequence(books);
-  for (const entry of draft.entries) postEntry(books, sequence, entry);
+  const effectiveTime = draft.effectiveTime ?? books.recordedTime;
+  for (const entry of draft.entries) postEntry(books, { sequence, effectiveTime }, entry);
 
   const firstSequence = draft.payment && books.payments.get(draft.payment.paymentId)?.firstSequence;
   const payment = draft.payment && {
@@ -241,9 +188,12 @@ export function post(books: Books, draft: Draft): Transaction {
   };
   if (payment) keepPayment(books, payment);
 
-  const effectiveTime = draft.effectiveTime ?? books.recordedTime;
   const transaction = { ...draft, sequence, effectiveTime, payment };
-  books.transactions.set(sequence, { entries: draft.entries, reversedBy: undefined });
+  books.transactions.set(sequence, {
+    entries: draft.entries,
+    reversedBy: undefined,
+    reversedMinor: undefined,
+  });
   const reversed = books.transactions.get(draft.reversesSequence);
   if (reversed) reversed.reversedBy = sequence;
   addFact(books, { kind: "transaction-posted", sequence, transaction });
@@ -257,10 +207,14 @@ export function keepKey(books: Books, use: KeyUse): void {
   books.written.keys.push(use);
 }
 
-export function refuseKey(books: Books, use: { key: string; digest: string }, refusal: Refusal) {
+export function refuseKey(
+  books: Books,
+  use: { key: string; digest: string },
+  kind: "transaction-refused" | "request-refused",
+  refusal: Refusal,
+): void {
   const sequence = nextSequence(books);
-  const { key: idempotencyKey } = use;
-  addFact(books, { kind: "transaction-refused", sequence, idempotencyKey, refusal });
+  addFact(books, { kind, sequence, idempotencyKey: use.key, refusal });
   keepKey(books, { ...use, sequence, refused: true });
 }
 
@@ -275,7 +229,11 @@ export function keepPayment(books: Books, payment: Payment): void {
   books.written.payments.add(payment.paymentId);
 }
 
-function postEntry(books: Books, sequence: bigint, { account: key, side, amountMinor }: Entry) {
+function postEntry(
+  books: Books,
+  { sequence, effectiveTime }: { sequence: bigint; effectiveTime: Time },
+  { account: key, side, amountMinor }: Entry,
+): void {
   assert(amountMinor > 0n, `amount ${amountMinor} is not positive`);
   const account = books.accounts.get(accountName(key));
   const asset = books.assets.get(key.assetCode);
@@ -290,6 +248,9 @@ function postEntry(books: Books, sequence: bigint, { account: key, side, amountM
   }
   account.version += 1n;
   account.sequence = sequence;
+  const known = account.effectiveTimeMax;
+  const effectiveTimeMax = known && isBefore(effectiveTime, known) ? known : effectiveTime;
+  account.effectiveTimeMax = effectiveTimeMax;
   books.written.changed.add(account);
   books.written.entries.push({
     account,
@@ -298,15 +259,17 @@ function postEntry(books: Books, sequence: bigint, { account: key, side, amountM
     amountMinor: side === "debit" ? amountMinor : -amountMinor,
     debitsMinorAfter: account.debitsMinor,
     creditsMinorAfter: account.creditsMinor,
+    effectiveTime,
+    effectiveTimeMax,
   });
 }
 
-function addFact({ written, traceparent }: Books, fact: JournalFact): void {
+export function addFact({ written, traceparent }: Books, fact: JournalFact): void {
   written.facts.push(fact);
   if (traceparent !== undefined) written.traceparents.set(fact.sequence, traceparent);
 }
 
-function nextSequence(books: Books): bigint {
+export function nextSequence(books: Books): bigint {
   books.sequence += 1n;
   return books.sequence;
 }

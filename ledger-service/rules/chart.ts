@@ -22,6 +22,8 @@ export const chart = {
   sales: "income:sales",
   refunds: "income:refunds",
   tax: "liabilities:tax",
+  /** What a provider's fact could not write where it belongs, until somebody decides. */
+  suspense: "liabilities:suspense",
 } as const;
 
 const chartCodes = new Set<string>(Object.values(chart).filter((code) => typeof code === "string"));

@@ -1,10 +1,12 @@
 // The rules against a model written as naively as possible: plain numbers in plain objects, no shared
 // code but the command types.
 
+import assert from "node:assert/strict";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type AccountKey, type Books, createBooks, type Entry } from "./books.ts";
-import { type Command, decideCommand, type Outcome } from "./commands.ts";
+import { type Books, createBooks } from "./books.ts";
+import { type Command, decideCommand, type KeyedCommand, type Outcome } from "./commands.ts";
+import { type AccountKey, type Entry, noLimits } from "./records.ts";
 
 const accountCodes = ["assets:a", "assets:b", "income:c"] as const;
 const assetCodes = ["USD", "EUR", "XAU"] as const;
@@ -49,8 +51,9 @@ class Model {
     return this.decideKeyed(command);
   }
 
-  decideKeyed(command: Extract<Command, { kind: "post" | "reverse" }>): Verdict {
-    const key = command.kind === "post" ? command.draft.idempotencyKey : command.idempotencyKey;
+  decideKeyed(command: KeyedCommand): Verdict {
+    assert(command.kind === "post" || command.kind === "reverse");
+    const { idempotencyKey: key } = command;
     const used = this.keys.find((one) => one.key === key);
     if (used && used.digest !== command.digest) {
       return { what: "idempotency-conflict", sequence: used.sequence };
@@ -155,9 +158,15 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(key, sequence).map(([k, s]) => reverseOf(k, s)) },
   {
     weight: 3,
-    arbitrary: fc
-      .tuple(account, fc.constantFrom("asset" as const, "income" as const))
-      .map(([it, accountKind]): Command => ({ kind: "create-account", account: it, accountKind })),
+    arbitrary: fc.tuple(account, fc.constantFrom("asset" as const, "income" as const)).map(
+      ([it, accountKind]): Command => ({
+        kind: "create-account",
+        account: it,
+        accountKind,
+        limits: noLimits,
+        metadata: [],
+      }),
+    ),
   },
   {
     weight: 1,
@@ -178,6 +187,8 @@ const opening: readonly Command[] = [
       kind: "create-account",
       account: { accountCode, assetCode: "USD" },
       accountKind: "asset",
+      limits: noLimits,
+      metadata: [],
     }),
   ),
 ];
@@ -225,6 +236,7 @@ test("any sequence of commands is answered, and leaves the books, as in the naiv
 function postOf(idempotencyKey: string, lines: readonly Entry[]): Command {
   return {
     kind: "post",
+    idempotencyKey,
     digest: JSON.stringify(lines, (_, value) => (typeof value === "bigint" ? `${value}` : value)),
     draft: {
       idempotencyKey,
@@ -257,7 +269,7 @@ function verdictOf(outcome: Outcome): Verdict {
     }
     case "stays-refused":
       return { what: "stays-refused", sequence: outcome.sequence };
-    case "posted":
+    case "written":
       return { what: outcome.replayed ? "replayed" : "done", sequence: outcome.sequence };
     default:
       return { what: outcome.replayed ? "replayed" : "done", sequence: undefined };

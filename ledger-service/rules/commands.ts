@@ -3,53 +3,62 @@
 // order in which they queued.
 
 import { currencyScale } from "#mesh/money/currency.ts";
+import { type AccountUpdate, decideAccountUpdate, findBadAccount } from "./account-rules.ts";
 import {
-  type Account,
-  type AccountKey,
-  type Asset,
   accountName,
-  type Balance,
   type Books,
   createLedger,
-  type Draft,
-  type Entry,
   keepKey,
   openAccount,
-  post,
   refuseKey,
   registerAsset,
 } from "./books.ts";
 import { type AccountKind, chartKind } from "./chart.ts";
-import { decidePosting, type Refusal } from "./posting.ts";
+import { decideHoldCommand, type HoldCommand } from "./hold-rules.ts";
+import { type ClosePeriod, decideClosePeriod } from "./period-rules.ts";
+import { decidePost, type PostCommand } from "./post-rules.ts";
+import type { Account, AccountKey, Asset, Balance, Limits, Note } from "./records.ts";
+import type { Refusal } from "./refusals.ts";
+import { decideReversal, type Reversal } from "./reversal-rules.ts";
+import { decideRelease, type Release } from "./suspense-rules.ts";
+
+export type CreateAccount = {
+  readonly kind: "create-account";
+  readonly account: AccountKey;
+  readonly accountKind: AccountKind;
+  readonly limits: Limits;
+  /** Sorted by key. */
+  readonly metadata: readonly Note[];
+};
+
+/** What uses a key up. */
+export type KeyedCommand = { readonly idempotencyKey: string; readonly digest: string } & (
+  | PostCommand
+  | Reversal
+  | AccountUpdate
+  | HoldCommand
+  | ClosePeriod
+  | Release
+);
 
 export type Command =
   | { readonly kind: "create-ledger"; readonly displayName: string }
   | { readonly kind: "register-asset"; readonly assetCode: string; readonly scale: number }
-  | {
-      readonly kind: "create-account";
-      readonly account: AccountKey;
-      readonly accountKind: AccountKind;
-    }
-  | {
-      readonly kind: "post";
-      readonly digest: string;
-      readonly draft: Draft;
-    }
-  | {
-      readonly kind: "reverse";
-      readonly idempotencyKey: string;
-      readonly digest: string;
-      readonly sequence: bigint;
-      readonly description: string;
-    };
+  | CreateAccount
+  | KeyedCommand;
+
+/** What a keyed command wrote: its fact, and the accounts that it touched. */
+export type Accepted = { readonly sequence: bigint; readonly touched: readonly AccountKey[] };
 
 export type Outcome =
   | { readonly kind: "ledger"; readonly replayed: boolean }
   | { readonly kind: "asset"; readonly asset: Asset; readonly replayed: boolean }
-  | { readonly kind: "account"; readonly account: Account; readonly replayed: boolean }
+  | { readonly kind: "account"; readonly account: Readonly<Account>; readonly replayed: boolean }
   | {
-      readonly kind: "posted";
+      /** The journal has what was written. */
+      readonly kind: "written";
       readonly sequence: bigint;
+      /** Of the accounts it touched, right after it; empty when replayed. */
       readonly balances: readonly Balance[];
       readonly replayed: boolean;
     }
@@ -64,16 +73,54 @@ export function decideCommand(books: Books, command: Command): Outcome {
     case "register-asset":
       return decideAsset(books, command.assetCode, command.scale);
     case "create-account":
-      return decideAccount(books, command.account, command.accountKind);
-    case "post":
-      return onceAKey(books, command.draft.idempotencyKey, command.digest, () =>
-        decideDraft(books, command.draft),
-      );
-    case "reverse":
-      return onceAKey(books, command.idempotencyKey, command.digest, () =>
-        decideReversal(books, command),
-      );
+      return decideAccount(books, command);
+    default:
+      return onceAKey(books, command);
   }
+}
+
+function decideKeyed(books: Books, command: KeyedCommand): Accepted | Refusal {
+  switch (command.kind) {
+    case "post":
+      return decidePost(books, command);
+    case "reverse":
+      return decideReversal(books, command);
+    case "update-account":
+      return decideAccountUpdate(books, command);
+    case "close-period":
+      return decideClosePeriod(books, command);
+    case "release-suspense":
+      return decideRelease(books, command);
+    default:
+      return decideHoldCommand(books, command);
+  }
+}
+
+/** Answers a used key from what it was used for; otherwise decides, and uses it up. */
+function onceAKey(books: Books, command: KeyedCommand): Outcome {
+  const { idempotencyKey: key, digest } = command;
+  const used = books.keys.get(key);
+  if (used) {
+    const { sequence } = used;
+    if (used.digest !== digest) return refuse({ reason: "idempotency-conflict", sequence });
+    if (used.refused) return { kind: "stays-refused", sequence };
+    return { kind: "written", sequence, balances: [], replayed: true };
+  }
+
+  const decided = decideKeyed(books, command);
+  if ("reason" in decided) {
+    refuseKey(books, { key, digest }, refusedKind(command), decided);
+    return refuse(decided);
+  }
+  const { sequence, touched } = decided;
+  keepKey(books, { key, digest, sequence, refused: false });
+  return { kind: "written", sequence, balances: balancesOf(books, touched), replayed: false };
+}
+
+/** What would have been a transaction is refused as one. */
+function refusedKind({ kind }: KeyedCommand): "transaction-refused" | "request-refused" {
+  const transactions: readonly string[] = ["post", "reverse", "capture-hold", "release-suspense"];
+  return transactions.includes(kind) ? "transaction-refused" : "request-refused";
 }
 
 function decideLedger(books: Books, displayName: string): Outcome {
@@ -99,7 +146,9 @@ function decideAsset(books: Books, assetCode: string, scale: number): Outcome {
   return { kind: "asset", asset: known, replayed: true };
 }
 
-function decideAccount(books: Books, key: AccountKey, kind: AccountKind): Outcome {
+/** Its code and asset are the key of the request: the same account is opened once. */
+function decideAccount(books: Books, command: CreateAccount): Outcome {
+  const { account: key, accountKind: kind } = command;
   const { assetCode } = key;
   if (!books.assets.has(assetCode)) return refuse({ reason: "asset-not-found", assetCode });
   const known = books.accounts.get(accountName(key));
@@ -108,74 +157,19 @@ function decideAccount(books: Books, key: AccountKey, kind: AccountKind): Outcom
     if (kind !== (chartKind(key.accountCode) ?? kind)) {
       return refuse({ reason: "account-kind", account: key });
     }
-    return { kind: "account", account: openAccount(books, key, kind), replayed: false };
+    const refusal = findBadAccount(command);
+    if (refusal) return refuse(refusal);
+    const account = openAccount(books, key, kind, command);
+    return { kind: "account", account: { ...account }, replayed: false };
   }
   const { openedSequence: sequence } = known;
   if (known.kind !== kind) return refuse({ reason: "account-exists", account: key, sequence });
-  return { kind: "account", account: known, replayed: true };
-}
-
-/** Answers a used key from what it was used for; otherwise decides, and uses it up. */
-function onceAKey(
-  books: Books,
-  key: string,
-  digest: string,
-  decide: () => Draft | Refusal,
-): Outcome {
-  const used = books.keys.get(key);
-  if (used) {
-    const { sequence } = used;
-    if (used.digest !== digest) return refuse({ reason: "idempotency-conflict", sequence });
-    if (used.refused) return { kind: "stays-refused", sequence };
-    return { kind: "posted", sequence, balances: [], replayed: true };
-  }
-
-  const decided = decide();
-  if ("reason" in decided) {
-    refuseKey(books, { key, digest }, decided);
-    return refuse(decided);
-  }
-  const { sequence } = post(books, decided);
-  keepKey(books, { key, digest, sequence, refused: false });
-  return { kind: "posted", sequence, balances: balancesOf(books, decided), replayed: false };
-}
-
-function decideDraft(books: Books, draft: Draft): Draft | Refusal {
-  return decidePosting(books, draft.entries, draft.metadata) ?? draft;
-}
-
-function decideReversal(
-  books: Books,
-  command: Extract<Command, { kind: "reverse" }>,
-): Draft | Refusal {
-  const { sequence, idempotencyKey, description } = command;
-  const original = books.transactions.get(sequence);
-  if (!original) return { reason: "transaction-not-found", sequence };
-
-  const entries = original.entries.map(opposite);
-  const refusal = decidePosting(books, entries, []);
-  if (refusal) return refusal;
-  if (original.reversedBy !== undefined) {
-    return { reason: "already-reversed", sequence: original.reversedBy };
-  }
-  return {
-    idempotencyKey,
-    entries,
-    description,
-    metadata: [],
-    effectiveTime: undefined,
-    reversesSequence: sequence,
-    payment: undefined,
-  };
-}
-
-export function opposite({ account, side, amountMinor }: Entry): Entry {
-  return { account, side: side === "debit" ? "credit" : "debit", amountMinor };
+  return { kind: "account", account: { ...known }, replayed: true };
 }
 
 /** As they are now: later transactions of the batch change the accounts. */
-function balancesOf(books: Books, { entries }: Draft): Balance[] {
-  const touched = new Set(entries.map(({ account }) => books.accounts.get(accountName(account))));
+function balancesOf(books: Books, keys: readonly AccountKey[]): Balance[] {
+  const touched = new Set(keys.map((key) => books.accounts.get(accountName(key))));
   return [...touched].flatMap((account) => (account ? [{ ...account }] : []));
 }
 

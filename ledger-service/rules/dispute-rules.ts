@@ -1,6 +1,5 @@
 // Disputes. The bank takes the money back while one is open; then it comes back, or is lost.
 
-import type { PaymentTotals } from "./books.ts";
 import { chart, providerOf } from "./chart.ts";
 import {
   disputeKey,
@@ -15,6 +14,7 @@ import {
   refuse,
 } from "./payment-facts.ts";
 import { int64Max } from "./posting.ts";
+import type { PaymentTotals } from "./records.ts";
 
 export function decideDisputeOpened(
   books: FactBooks,

@@ -2,7 +2,7 @@
 // one looks like. A name says which economic fact it is, never which event reported it, so two
 // reports of one fact count once.
 
-import type { Entry, PaymentTotals, Side } from "./books.ts";
+import type { Entry, PaymentTotals, Side } from "./records.ts";
 
 export type Money = { readonly amountMinor: bigint; readonly currencyCode: string };
 

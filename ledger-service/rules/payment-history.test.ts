@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createBooks, type PaymentTotals } from "./books.ts";
+import { createBooks } from "./books.ts";
 import { type PaymentFact, paymentKey } from "./payment-facts.ts";
 import { readHistories } from "./payment-history.ts";
 import { recordFact } from "./record-fact.ts";
+import type { PaymentTotals } from "./records.ts";
 
 const money = fc
   .bigInt({ min: 0n, max: 900n })

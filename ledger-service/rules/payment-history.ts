@@ -2,8 +2,8 @@
 // writes, read back. The books keep totals beside the names; whoever doubts them compares.
 
 import assert from "node:assert/strict";
-import type { PaymentTotals } from "./books.ts";
 import { type Named, paymentKey } from "./payment-facts.ts";
+import type { PaymentTotals } from "./records.ts";
 
 export type PaymentHistory = Omit<PaymentTotals, "paymentId" | "orderId">;
 

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { accountName, type Books, createBooks, type Payment } from "./books.ts";
+import { accountName, type Books, createBooks } from "./books.ts";
 import { chart } from "./chart.ts";
 import type { PaymentFact } from "./payment-facts.ts";
 import { type Recorded, recordFact } from "./record-fact.ts";
+import type { Payment } from "./records.ts";
 import { refundedMinor } from "./refund-rules.ts";
 
 const paymentId = "stripe/acct_1/pi_1";

@@ -2,7 +2,6 @@
 // end in the same totals: each is kept under its own name, a payment's totals follow from the set
 // of names, and what is posted is the difference to what stands posted.
 
-import type { PaymentTotals } from "./books.ts";
 import { chart, providerLengthMax, providerOf } from "./chart.ts";
 import { decideDisputeClosed, decideDisputeOpened } from "./dispute-rules.ts";
 import {
@@ -21,6 +20,7 @@ import {
   payoutKey,
   refuse,
 } from "./payment-facts.ts";
+import type { PaymentTotals } from "./records.ts";
 import { decideRefund, decideRefundFailed } from "./refund-rules.ts";
 
 export function decideFact(books: FactBooks, fact: PaymentFact): FactDecision {

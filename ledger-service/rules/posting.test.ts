@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
-import { type Account, type Asset, accountName, type Entry, type Note } from "./books.ts";
-import { decidePosting, int64Max, type PostingBooks, type Refusal } from "./posting.ts";
+import { accountName } from "./books.ts";
+import { decidePosting, int64Max, type PostingBooks } from "./posting.ts";
+import { type Account, type Asset, type Entry, type Note, noLimits } from "./records.ts";
+import type { Refusal } from "./refusals.ts";
 
 test("a balanced transaction may be posted", () => {
   const entries = [debit("assets:cash", 30n), credit("income:sales", 30n)];
-  expect(decidePosting(books, entries, [])).toBeUndefined();
+  expect(decide(books, entries, [])).toBeUndefined();
 });
 
 test("a transaction in two assets may be posted when each is balanced", () => {
@@ -14,7 +16,7 @@ test("a transaction in two assets may be posted when each is balanced", () => {
     debit("assets:cash", 7n, "EUR"),
     credit("income:sales", 7n, "EUR"),
   ];
-  expect(decidePosting(books, entries, [])).toBeUndefined();
+  expect(decide(books, entries, [])).toBeUndefined();
 });
 
 // One row a rule, in the order in which the rules are checked: each row breaks the rules below it too.
@@ -30,7 +32,7 @@ test.each<[Refusal["reason"], Entry[], Note[]]>([
   ["amount-out-of-range", [debit("assets:full", 6n), credit("income:sales", 6n)], duplicated],
   ["metadata-duplicate", [debit("assets:cash", 5n), credit("income:sales", 5n)], duplicated],
 ])("refuses: %s", (reason, entries, metadata) => {
-  expect(decidePosting(books, entries, metadata)).toMatchObject({ reason });
+  expect(decide(books, entries, metadata)).toMatchObject({ reason });
 });
 
 test("an unbalanced asset is named with both of its sums", () => {
@@ -41,12 +43,12 @@ test("an unbalanced asset is named with both of its sums", () => {
     credit("income:sales", 1n),
   ];
   const refusal = { reason: "unbalanced", assetCode: "USD", debitsMinor: 2n, creditsMinor: 1n };
-  expect(decidePosting(books, entries, [])).toEqual(refusal);
+  expect(decide(books, entries, [])).toEqual(refusal);
 });
 
 test("two assets do not balance each other", () => {
   const entries = [debit("assets:cash", 5n), credit("income:sales", 5n, "EUR")];
-  expect(decidePosting(books, entries, [])).toMatchObject({ reason: "unbalanced" });
+  expect(decide(books, entries, [])).toMatchObject({ reason: "unbalanced" });
 });
 
 test("an account may be filled to the last unit of int64, and no further", () => {
@@ -54,8 +56,8 @@ test("an account may be filled to the last unit of int64, and no further", () =>
     debit("assets:full", amountMinor),
     credit("income:sales", amountMinor),
   ];
-  expect(decidePosting(books, fill(5n), [])).toBeUndefined();
-  expect(decidePosting(books, fill(6n), [])).toEqual({
+  expect(decide(books, fill(5n), [])).toBeUndefined();
+  expect(decide(books, fill(6n), [])).toEqual({
     reason: "amount-out-of-range",
     account: { accountCode: "assets:full", assetCode: "USD" },
     assetCode: "USD",
@@ -66,7 +68,7 @@ test("the total of an asset stays within int64 even where every account would", 
   const almost = { ...usd, postedMinor: int64Max - 4n };
   const entries = [debit("assets:cash", 5n), credit("income:sales", 5n)];
   const full = { ...books, assets: new Map([["USD", almost]]) };
-  expect(decidePosting(full, entries, [])).toEqual({
+  expect(decide(full, entries, [])).toEqual({
     reason: "amount-out-of-range",
     account: undefined,
     assetCode: "USD",
@@ -75,8 +77,8 @@ test("the total of an asset stays within int64 even where every account would", 
 
 test("the order of the entries does not change whether they are accepted", () => {
   const entries = [credit("assets:full", 5n), debit("assets:full", 5n), debit("assets:cash", 1n)];
-  const first = decidePosting(books, entries, [])?.reason;
-  expect(decidePosting(books, entries.toReversed(), [])?.reason).toBe(first);
+  const first = decide(books, entries, [])?.reason;
+  expect(decide(books, entries.toReversed(), [])?.reason).toBe(first);
 });
 
 const usd: Asset = { assetCode: "USD", scale: 2, registeredSequence: 2n, postedMinor: 0n };
@@ -93,6 +95,8 @@ const books: PostingBooks = {
       account("income:sales", 0n, "EUR"),
     ].map((it) => [accountName(it), it]),
   ),
+  recordedTime: { seconds: 1_000_000n, nanos: 0 },
+  closedTime: undefined,
 };
 
 function account(accountCode: string, debitsMinor: bigint, assetCode = "USD"): Account {
@@ -104,8 +108,15 @@ function account(accountCode: string, debitsMinor: bigint, assetCode = "USD"): A
     openTime: { seconds: 0n, nanos: 0 },
     debitsMinor,
     creditsMinor: 0n,
+    creditsPendingMinor: 0n,
+    debitsPendingMinor: 0n,
     version: 0n,
     sequence: 3n,
+    effectiveTimeMax: undefined,
+    status: "open",
+    limits: noLimits,
+    metadata: undefined,
+    changedSequence: 3n,
   };
 }
 
@@ -119,4 +130,8 @@ function credit(accountCode: string, amountMinor: bigint, assetCode = "USD"): En
 
 function note(key: string): Note {
   return { key, value: "" };
+}
+
+function decide(books: PostingBooks, entries: readonly Entry[], metadata: readonly Note[]) {
+  return decidePosting(books, { entries, metadata, effectiveTime: undefined });
 }

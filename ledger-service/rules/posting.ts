@@ -1,75 +1,91 @@
 // The posting rules: may these entries be written to these books? Refusals come in a fixed order,
-// the order of bursar.ledger.v1.Refusal. Pure, so that every rule can be read and tested here.
+// read downwards in `decidePosting`. Pure, so that every rule can be read and tested here.
 
 import assert from "node:assert/strict";
-import {
-  type Account,
-  type AccountKey,
-  type Asset,
-  accountName,
-  type Entry,
-  type Note,
-} from "./books.ts";
+import { accountName } from "./books.ts";
+import { findBrokenLimit } from "./limits.ts";
+import type { Account, Asset, Entry, Note, Time } from "./records.ts";
+import type { Refusal } from "./refusals.ts";
+import { isBefore } from "./time.ts";
 
 export const int64Max = 2n ** 63n - 1n;
-
-export type Refusal =
-  | { readonly reason: "idempotency-conflict"; readonly sequence: bigint }
-  | { readonly reason: "ledger-not-found" }
-  | { readonly reason: "ledger-exists" }
-  | { readonly reason: "asset-not-found"; readonly assetCode: string }
-  | { readonly reason: "asset-exists"; readonly assetCode: string; readonly sequence: bigint }
-  | { readonly reason: "account-not-found"; readonly account: AccountKey }
-  | { readonly reason: "account-exists"; readonly account: AccountKey; readonly sequence: bigint }
-  | {
-      readonly reason: "unbalanced";
-      readonly assetCode: string;
-      readonly debitsMinor: bigint;
-      readonly creditsMinor: bigint;
-    }
-  | {
-      readonly reason: "amount-out-of-range";
-      /** Undefined when it is the total of the asset that has no room. */
-      readonly account: AccountKey | undefined;
-      readonly assetCode: string;
-    }
-  | { readonly reason: "transaction-not-found"; readonly sequence: bigint }
-  | { readonly reason: "already-reversed"; readonly sequence: bigint }
-  | { readonly reason: "metadata-duplicate"; readonly key: string }
-  | { readonly reason: "asset-scale"; readonly assetCode: string }
-  | { readonly reason: "account-kind"; readonly account: AccountKey };
 
 export type PostingBooks = {
   readonly assets: ReadonlyMap<string, Readonly<Asset>>;
   readonly accounts: ReadonlyMap<string, Readonly<Account>>;
+  readonly recordedTime: Time;
+  readonly closedTime: Time | undefined;
+};
+
+export type Posting = {
+  readonly entries: readonly Entry[];
+  readonly metadata: readonly Note[];
+  /** Undefined: when it is recorded. */
+  readonly effectiveTime: Time | undefined;
+  /** What a capture gives back of the pending amounts, by account name. */
+  readonly released?: ReadonlyMap<string, { debitsMinor: bigint; creditsMinor: bigint }>;
 };
 
 /** Undefined: the entries may be posted. */
-export function decidePosting(
-  books: PostingBooks,
-  entries: readonly Entry[],
-  metadata: readonly Note[],
-): Refusal | undefined {
+export function decidePosting(books: PostingBooks, posting: Posting): Refusal | undefined {
+  const { entries, metadata, effectiveTime } = posting;
   assert(entries.length >= 2);
   for (const entry of entries) assert(entry.amountMinor > 0n && entry.amountMinor <= int64Max);
   return (
     findMissing(books, entries) ??
+    findStopped(books, entries) ??
     findUnbalanced(entries) ??
-    findOutOfRange(books, entries) ??
-    findDuplicate(metadata)
+    findOutOfRange(books, entries, posting.released) ??
+    findDuplicate(metadata) ??
+    findWrongTime(books, effectiveTime) ??
+    findBrokenLimit(books.accounts, posting)
   );
 }
 
-/** Undefined: every total stays within int64. Accounts that are not open yet count as empty. */
+/** Effective times further ahead than this are taken for mistakes. */
+const aheadSecondsMax = 5n * 366n * 86_400n;
+
+/** Undefined: entries may count at that time. */
+export function findWrongTime(
+  { recordedTime, closedTime }: Pick<PostingBooks, "recordedTime" | "closedTime">,
+  effectiveTime: Time | undefined,
+): Refusal | undefined {
+  const time = effectiveTime ?? recordedTime;
+  const limitTime = { ...recordedTime, seconds: recordedTime.seconds + aheadSecondsMax };
+  if (isBefore(limitTime, time)) return { reason: "effective-time-too-late", limitTime };
+  if (closedTime && isBefore(time, closedTime)) {
+    return { reason: "period-closed", limitTime: closedTime };
+  }
+  return undefined;
+}
+
+/** The first account, in the order of the entries, that takes no entries. */
+export function findStopped(
+  books: Pick<PostingBooks, "accounts">,
+  entries: readonly { readonly account: Entry["account"] }[],
+): Refusal | undefined {
+  for (const { account } of entries) {
+    const status = books.accounts.get(accountName(account))?.status;
+    if (status === "frozen") return { reason: "account-frozen", account };
+    if (status === "closed") return { reason: "account-closed", account };
+  }
+  return undefined;
+}
+
+/**
+ * Undefined: every total stays within int64, with what is pending. Accounts that are not open yet
+ * count as empty.
+ */
 export function findOutOfRange(
-  books: PostingBooks,
+  books: Pick<PostingBooks, "assets" | "accounts">,
   entries: readonly Entry[],
+  released: Posting["released"] = new Map(),
 ): Refusal | undefined {
   const totals = new Map<string, bigint>();
   for (const { account: key, side, amountMinor } of entries) {
     const column = `${accountName(key)} ${side}`;
     const account = books.accounts.get(accountName(key));
-    const before = (side === "debit" ? account?.debitsMinor : account?.creditsMinor) ?? 0n;
+    const before = account ? columnOf(account, side) - givenBack(released, account, side) : 0n;
     const after = (totals.get(column) ?? before) + amountMinor;
     totals.set(column, after);
     const { assetCode } = key;
@@ -86,7 +102,25 @@ export function findOutOfRange(
   return undefined;
 }
 
-function findMissing(books: PostingBooks, entries: readonly Entry[]): Refusal | undefined {
+function columnOf(account: Readonly<Account>, side: Entry["side"]): bigint {
+  return side === "debit"
+    ? account.debitsMinor + account.debitsPendingMinor
+    : account.creditsMinor + account.creditsPendingMinor;
+}
+
+function givenBack(
+  released: NonNullable<Posting["released"]>,
+  account: Readonly<Account>,
+  side: Entry["side"],
+): bigint {
+  const part = released.get(accountName(account));
+  return (side === "debit" ? part?.debitsMinor : part?.creditsMinor) ?? 0n;
+}
+
+export function findMissing(
+  books: Pick<PostingBooks, "assets" | "accounts">,
+  entries: readonly { readonly account: Entry["account"] }[],
+): Refusal | undefined {
   for (const { account } of entries) {
     const { assetCode } = account;
     if (!books.assets.has(assetCode)) return { reason: "asset-not-found", assetCode };
@@ -113,7 +147,7 @@ function findUnbalanced(entries: readonly Entry[]): Refusal | undefined {
   return undefined;
 }
 
-function findDuplicate(metadata: readonly Note[]): Refusal | undefined {
+export function findDuplicate(metadata: readonly Note[]): Refusal | undefined {
   const keys = new Set<string>();
   for (const { key } of metadata) {
     if (keys.has(key)) return { reason: "metadata-duplicate", key };

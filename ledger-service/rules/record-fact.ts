@@ -5,22 +5,21 @@
 import assert from "node:assert/strict";
 import { currencyScale } from "#mesh/money/currency.ts";
 import {
-  type AccountKey,
   accountName,
   type Books,
   createLedger,
   keepPayment,
   keepReported,
-  type Note,
   openAccount,
   post,
   registerAsset,
-  type Time,
 } from "./books.ts";
 import { chart, chartKind, providerOf } from "./chart.ts";
 import { arrivalOf, type FactDecision, moneyOf, type PaymentFact } from "./payment-facts.ts";
 import { decideFact } from "./payment-rules.ts";
-import { findOutOfRange, type Refusal } from "./posting.ts";
+import { findOutOfRange } from "./posting.ts";
+import type { AccountKey, Note, Time } from "./records.ts";
+import type { Refusal } from "./refusals.ts";
 
 export type Recorded =
   | {

@@ -3,7 +3,6 @@
 // the same facts ends in the same books.
 
 import assert from "node:assert/strict";
-import type { PaymentTotals } from "./books.ts";
 import { chart, providerOf } from "./chart.ts";
 import {
   type FactBooks,
@@ -21,6 +20,7 @@ import {
   totalKey,
 } from "./payment-facts.ts";
 import { int64Max } from "./posting.ts";
+import type { PaymentTotals } from "./records.ts";
 
 export function refundedMinor(totals: PaymentTotals): bigint {
   const { refundsNamedMinor, refundsStatedMinor, refundsFailedMinor } = totals;

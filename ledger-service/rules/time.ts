@@ -1,7 +1,7 @@
 // Moments that both protobuf and Postgres know. The schema's rules do not say so, hence it is asked
 // wherever a time comes in.
 
-import type { Time } from "./books.ts";
+import type { Time } from "./records.ts";
 
 const secondsMin = -62_135_596_800n;
 const secondsMax = 253_402_300_799n;
@@ -9,4 +9,8 @@ const secondsMax = 253_402_300_799n;
 /** Years 1 to 9999, as google.protobuf.Timestamp allows. */
 export function isTime({ seconds, nanos }: Time): boolean {
   return seconds >= secondsMin && seconds <= secondsMax && nanos >= 0 && nanos <= 999_999_999;
+}
+
+export function isBefore(a: Time, b: Time): boolean {
+  return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanos < b.nanos);
 }

@@ -2,7 +2,7 @@
 // commit: that is what makes a ledger's sequence dense and in the order of commitment.
 
 import type { Tx } from "#mesh/database/pool.ts";
-import type { Time } from "../rules/books.ts";
+import type { Time } from "../rules/records.ts";
 import { texts, timeOfMicros } from "./sql-arrays.ts";
 
 export type Head = {
@@ -15,6 +15,8 @@ export type Head = {
   readonly hash: Uint8Array;
   /** Of the latest batch, in microseconds of the Unix epoch. */
   readonly recordedMicros: bigint;
+  /** End of the last closed period. */
+  readonly closedMicros: bigint | null;
 };
 
 /** Locks in the order of the ids, so that two batches cannot wait for each other. */
@@ -26,7 +28,8 @@ export async function lockHeads(tx: Tx, ledgerIds: readonly string[]): Promise<H
       head_sequence as sequence, head_hash as hash,
       case when head_sequence = 0 then 0
         else (extract(epoch from recorded_time) * 1000000)::bigint
-      end as "recordedMicros"
+      end as "recordedMicros",
+      (extract(epoch from closed_time) * 1000000)::bigint as "closedMicros"
     from ledger
     where ledger_code = any(${texts(ledgerIds)}::text[])
     order by ledger_code

@@ -3,7 +3,17 @@
 
 import type { Tx } from "#mesh/database/pool.ts";
 import { hashAlgorithm, hashFormatVersion, type JournalRow } from "../journal.ts";
-import type { Asset, KeyUse, Payment, ReportedFact, Time, Transaction } from "../rules/books.ts";
+import { growsByDebits } from "../rules/limits.ts";
+import type {
+  Account,
+  Asset,
+  KeyUse,
+  NumberedEntry,
+  Payment,
+  ReportedFact,
+  Time,
+  Transaction,
+} from "../rules/records.ts";
 import { bigints, bytes, integers, texts, times } from "./sql-arrays.ts";
 
 export type OfLedger<T> = T & { readonly ledgerId: bigint };
@@ -18,22 +28,9 @@ export type BatchRow = {
   readonly hash: Uint8Array;
 };
 
-export type StateRow = {
-  readonly accountId: bigint;
-  readonly debitsMinor: bigint;
-  readonly creditsMinor: bigint;
-  readonly version: bigint;
-  readonly sequence: bigint;
-};
+export type StateRow = Account & { readonly accountId: bigint };
 
-export type EntryRow = {
-  readonly accountId: bigint;
-  readonly version: bigint;
-  readonly sequence: bigint;
-  readonly amountMinor: bigint;
-  readonly debitsMinorAfter: bigint;
-  readonly creditsMinorAfter: bigint;
-};
+export type EntryRow = NumberedEntry & { readonly accountId: bigint };
 
 export type TracedRow = OfLedger<JournalRow> & { readonly traceparent: string | undefined };
 
@@ -95,16 +92,30 @@ export function assets(tx: Tx, rows: readonly OfLedger<Asset>[]) {
 
 export function states(tx: Tx, rows: readonly StateRow[]) {
   return tx`
-    insert into account_state (account_id, debits_minor, credits_minor, version, sequence)
+    insert into account_state (account_id, debits_minor, credits_minor, version, sequence,
+      grows_by_debits, debits_pending_minor, credits_pending_minor, status, floor_minor,
+      ceiling_minor, changed_sequence, effective_time_max)
     select * from unnest(
       ${bigints(rows.map((row) => row.accountId))}::bigint[],
       ${bigints(rows.map((row) => row.debitsMinor))}::bigint[],
       ${bigints(rows.map((row) => row.creditsMinor))}::bigint[],
       ${bigints(rows.map((row) => row.version))}::bigint[],
-      ${bigints(rows.map((row) => row.sequence))}::bigint[])
+      ${bigints(rows.map((row) => row.sequence))}::bigint[],
+      ${texts(rows.map((row) => String(growsByDebits(row.kind))))}::boolean[],
+      ${bigints(rows.map((row) => row.debitsPendingMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.creditsPendingMinor))}::bigint[],
+      ${texts(rows.map((row) => row.status))}::text[],
+      ${bigints(rows.map((row) => row.limits.floorMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.limits.ceilingMinor))}::bigint[],
+      ${bigints(rows.map((row) => row.changedSequence))}::bigint[],
+      ${times(rows.map((row) => row.effectiveTimeMax))}::timestamptz[])
     on conflict (account_id) do update set debits_minor = excluded.debits_minor,
       credits_minor = excluded.credits_minor, version = excluded.version,
-      sequence = excluded.sequence
+      sequence = excluded.sequence, debits_pending_minor = excluded.debits_pending_minor,
+      credits_pending_minor = excluded.credits_pending_minor, status = excluded.status,
+      floor_minor = excluded.floor_minor, ceiling_minor = excluded.ceiling_minor,
+      changed_sequence = excluded.changed_sequence,
+      effective_time_max = excluded.effective_time_max
   `;
 }
 
@@ -129,14 +140,16 @@ export function transactions(
 export function entries(tx: Tx, rows: readonly EntryRow[]) {
   return tx`
     insert into entry (account_id, version, sequence, amount_minor, debits_minor_after,
-      credits_minor_after)
+      credits_minor_after, effective_time, effective_time_max)
     select * from unnest(
       ${bigints(rows.map((row) => row.accountId))}::bigint[],
       ${bigints(rows.map((row) => row.version))}::bigint[],
       ${bigints(rows.map((row) => row.sequence))}::bigint[],
       ${bigints(rows.map((row) => row.amountMinor))}::bigint[],
       ${bigints(rows.map((row) => row.debitsMinorAfter))}::bigint[],
-      ${bigints(rows.map((row) => row.creditsMinorAfter))}::bigint[])
+      ${bigints(rows.map((row) => row.creditsMinorAfter))}::bigint[],
+      ${times(rows.map((row) => row.effectiveTime))}::timestamptz[],
+      ${times(rows.map((row) => row.effectiveTimeMax))}::timestamptz[])
   `;
 }
 

@@ -4,13 +4,8 @@
 import { TransactionPostedSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
 import type { Tx } from "#mesh/database/pool.ts";
 import { decodeTransaction, type JournalRow } from "../journal.ts";
-import {
-  type Account,
-  type AccountKey,
-  accountName,
-  type Books,
-  createBooks,
-} from "../rules/books.ts";
+import { accountName, type Books, createBooks } from "../rules/books.ts";
+import { type Account, type AccountKey, noLimits } from "../rules/records.ts";
 import { entryFromWire } from "../wire.ts";
 import { type Head, readClock, recordedTimeAfter } from "./heads.ts";
 import * as select from "./select.ts";
@@ -26,6 +21,12 @@ export type Needs = {
   /** Names of providers' facts. */
   readonly names: Set<string>;
   readonly paymentIds: Set<string>;
+  /** Accounts whose notes are asked for; each is among the accounts, too. */
+  readonly metadata: Map<string, AccountKey>;
+  /** Sequences of holds; what stands on their accounts is read with them. */
+  readonly holds: Set<bigint>;
+  /** Sequences of transactions with entries in suspense. */
+  readonly suspense: Set<bigint>;
 };
 
 export function createNeeds(): Needs {
@@ -36,6 +37,9 @@ export function createNeeds(): Needs {
     reversals: new Set(),
     names: new Set(),
     paymentIds: new Set(),
+    metadata: new Map(),
+    holds: new Set(),
+    suspense: new Set(),
   };
 }
 
@@ -115,6 +119,7 @@ export async function loadBooks(
 function createLoaded(head: Head, clockMicros: bigint): LoadedBooks {
   const books = createBooks(head.ledgerId, head.sequence, recordedTimeAfter(head, clockMicros));
   books.displayName = head.displayName;
+  books.closedTime = head.closedMicros === null ? undefined : timeOfMicros(head.closedMicros);
   return { head, books, accountIds: new Map(), journal: new Map() };
 }
 
@@ -125,11 +130,21 @@ function find(loaded: Loaded, ledgerId: bigint): LoadedBooks {
 }
 
 function addAccount(loaded: Loaded, row: select.AccountRow): void {
-  const { ledgerId, accountId, openMicros, ...rest } = row;
+  const { ledgerId, accountId, openMicros, effectiveMicrosMax, ...rest } = row;
+  const { floorMinor, ceilingMinor, ...state } = rest;
   const { books, accountIds } = find(loaded, ledgerId);
   const name = accountName(rest);
   if (books.accounts.has(name)) return;
-  const account = { ...rest, openTime: timeOfMicros(openMicros) };
+  const account: Account = {
+    ...state,
+    openTime: timeOfMicros(openMicros),
+    effectiveTimeMax: effectiveMicrosMax === null ? undefined : timeOfMicros(effectiveMicrosMax),
+    limits:
+      floorMinor === null && ceilingMinor === null
+        ? noLimits
+        : { floorMinor: floorMinor ?? undefined, ceilingMinor: ceilingMinor ?? undefined },
+    metadata: undefined,
+  };
   books.accounts.set(name, account);
   accountIds.set(account, accountId);
 }
@@ -148,7 +163,8 @@ async function loadReversals(
       if (!sequences.has(sequence) || subject !== TransactionPostedSchema.typeName) continue;
       const entries = decodeTransaction(data).entries.map(entryFromWire);
       for (const { account } of entries) accounts.set(accountName(account), account);
-      books.transactions.set(sequence, { entries, reversedBy: undefined });
+      const unreversed = { reversedBy: undefined, reversedMinor: undefined };
+      books.transactions.set(sequence, { entries, ...unreversed });
     }
   }
   for (const { ledgerId, sequence, reversesSequence } of reversed) {

@@ -2,8 +2,8 @@
 // moment, without locks.
 
 import type { Pool } from "#mesh/database/pool.ts";
-import type { Account, Payment, Time } from "../rules/books.ts";
 import type { AccountKind } from "../rules/chart.ts";
+import type { Account, Payment, Time } from "../rules/records.ts";
 import { texts, timeOfMicros } from "./sql-arrays.ts";
 
 export type LedgerRow = {
@@ -51,12 +51,18 @@ export async function listAssets(pool: Pool, id: bigint): Promise<AssetRow[]> {
 
 export type AccountRow = Account & { readonly accountId: bigint };
 
+type StoredAccount = Omit<AccountRow, "openTime" | "limits" | "effectiveTimeMax" | "metadata"> & {
+  readonly openMicros: bigint;
+  readonly floorMinor: bigint | null;
+  readonly ceilingMinor: bigint | null;
+};
+
 export async function readAccount(
   pool: Pool,
   id: bigint,
   key: { accountCode: string; assetCode: string },
 ): Promise<AccountRow | undefined> {
-  const [row] = await pool<WithMicros<AccountRow, "openTime">[]>`
+  const [row] = await pool<StoredAccount[]>`
     select ${accountColumns(pool)}
     from account join account_state using (account_id)
     where ledger_id = ${id} and account_code = ${key.accountCode} and asset_code = ${key.assetCode}
@@ -69,7 +75,7 @@ export async function listAccounts(
   id: bigint,
   { after, limit, codePrefix }: { after: bigint; limit: number; codePrefix: string },
 ): Promise<AccountRow[]> {
-  const rows = await pool<WithMicros<AccountRow, "openTime">[]>`
+  const rows = await pool<StoredAccount[]>`
     select ${accountColumns(pool)}
     from account join account_state using (account_id)
     where ledger_id = ${id}
@@ -89,7 +95,7 @@ export async function readTrialBalance(
   pool: Pool,
   ledgerId: string,
 ): Promise<{ sequence: bigint; accounts: AccountRow[] } | undefined> {
-  const rows = await pool<(WithMicros<AccountRow, "openTime"> & { headSequence: bigint })[]>`
+  const rows = await pool<(StoredAccount & { headSequence: bigint })[]>`
     select head_sequence as "headSequence", ${accountColumns(pool)}
     from ledger
     left join (account join account_state using (account_id)) on ledger_id = id
@@ -113,7 +119,6 @@ export type EntryRow = {
 
 export async function listEntries(
   pool: Pool,
-  id: bigint,
   { accountId, after, limit }: { accountId: bigint; after: bigint; limit: number },
 ): Promise<EntryRow[]> {
   const rows = await pool<WithMicros<EntryRow, "effectiveTime">[]>`
@@ -121,7 +126,6 @@ export async function listEntries(
       debits_minor_after as "debitsMinorAfter", credits_minor_after as "creditsMinorAfter",
       (extract(epoch from effective_time) * 1000000)::bigint as "effectiveMicros"
     from entry
-    join transaction on ledger_id = ${id} and transaction.sequence = entry.sequence
     where account_id = ${accountId} and version > ${after}
     order by version
     limit ${limit}
@@ -240,9 +244,18 @@ function accountColumns(pool: Pool) {
     asset_code as "assetCode", kind, opened_sequence as "openedSequence",
     (extract(epoch from open_time) * 1000000)::bigint as "openMicros",
     debits_minor as "debitsMinor", credits_minor as "creditsMinor", version,
-    account_state.sequence`;
+    account_state.sequence, status, floor_minor as "floorMinor", ceiling_minor as "ceilingMinor",
+    debits_pending_minor as "debitsPendingMinor", credits_pending_minor as "creditsPendingMinor",
+    changed_sequence as "changedSequence"`;
 }
 
-function accountOf({ openMicros, ...row }: WithMicros<AccountRow, "openTime">): AccountRow {
-  return { ...row, kind: row.kind as AccountKind, openTime: timeOfMicros(openMicros) };
+function accountOf({ openMicros, floorMinor, ceilingMinor, ...row }: StoredAccount): AccountRow {
+  return {
+    ...row,
+    kind: row.kind as AccountKind,
+    openTime: timeOfMicros(openMicros),
+    limits: { floorMinor: floorMinor ?? undefined, ceilingMinor: ceilingMinor ?? undefined },
+    effectiveTimeMax: undefined,
+    metadata: undefined,
+  };
 }

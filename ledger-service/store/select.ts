@@ -4,7 +4,14 @@
 
 import type { Tx } from "#mesh/database/pool.ts";
 import type { JournalRow } from "../journal.ts";
-import type { Account, AccountKey, Asset, KeyUse, Payment, ReportedFact } from "../rules/books.ts";
+import type {
+  Account,
+  AccountKey,
+  Asset,
+  KeyUse,
+  Payment,
+  ReportedFact,
+} from "../rules/records.ts";
 import { bigints, texts } from "./sql-arrays.ts";
 
 export type OfLedger = { readonly ledgerId: bigint };
@@ -20,7 +27,13 @@ export async function readAssets(tx: Tx, ids: string, codes: ReadonlySet<string>
 }
 
 export type AccountRow = OfLedger &
-  Omit<Account, "openTime"> & { readonly accountId: bigint; readonly openMicros: bigint };
+  Omit<Account, "openTime" | "effectiveTimeMax" | "limits" | "metadata"> & {
+    readonly accountId: bigint;
+    readonly openMicros: bigint;
+    readonly effectiveMicrosMax: bigint | null;
+    readonly floorMinor: bigint | null;
+    readonly ceilingMinor: bigint | null;
+  };
 
 export async function readAccounts(tx: Tx, ids: string, accounts: readonly AccountKey[]) {
   if (accounts.length === 0) return [];
@@ -32,7 +45,10 @@ export async function readAccounts(tx: Tx, ids: string, accounts: readonly Accou
       opened_sequence as "openedSequence",
       (extract(epoch from open_time) * 1000000)::bigint as "openMicros",
       debits_minor as "debitsMinor", credits_minor as "creditsMinor", version,
-      account_state.sequence
+      account_state.sequence, status, floor_minor as "floorMinor",
+      ceiling_minor as "ceilingMinor", debits_pending_minor as "debitsPendingMinor",
+      credits_pending_minor as "creditsPendingMinor", changed_sequence as "changedSequence",
+      (extract(epoch from effective_time_max) * 1000000)::bigint as "effectiveMicrosMax"
     from account join account_state using (account_id)
     where ledger_id = any(${ids}::bigint[]) and account_code = any(${texts(codes)}::text[])
       and asset_code = any(${texts(assets)}::text[])

@@ -1,7 +1,7 @@
 // Columns as array literals for `unnest`. One literal a column is cheaper to send and to parse than
 // a parameter a value, and than the driver's own arrays.
 
-import type { Time } from "../rules/books.ts";
+import type { Time } from "../rules/records.ts";
 
 export function bigints(values: Iterable<bigint | undefined>): string {
   return `{${Array.from(values, (value) => value ?? "NULL").join(",")}}`;
@@ -20,8 +20,8 @@ export function bytes(values: Iterable<Uint8Array>): string {
   return `{${Array.from(values, (value) => `"\\\\x${hex(value)}"`).join(",")}}`;
 }
 
-export function times(values: Iterable<Time>): string {
-  return `{${Array.from(values, timeText).join(",")}}`;
+export function times(values: Iterable<Time | undefined>): string {
+  return `{${Array.from(values, (value) => (value ? timeText(value) : "NULL")).join(",")}}`;
 }
 
 /** Postgres keeps microseconds; the journal keeps what was said. */

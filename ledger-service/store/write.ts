@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { Tx } from "#mesh/database/pool.ts";
 import { encodeFact, hashBatch, type JournalRow } from "../journal.ts";
-import type { Account } from "../rules/books.ts";
+import type { Account } from "../rules/records.ts";
 import * as insert from "./insert.ts";
 import type { LoadedBooks } from "./load.ts";
 import { bigints, texts, times } from "./sql-arrays.ts";

@@ -4,8 +4,9 @@ import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { digestPosting, digestReversal } from "../digest.ts";
 import { type Poster, startPoster } from "../poster.ts";
-import type { Entry, Side } from "../rules/books.ts";
+import type { AccountKind } from "../rules/chart.ts";
 import type { Command } from "../rules/commands.ts";
+import { type Entry, type Limits, type Note, noLimits, type Side } from "../rules/records.ts";
 
 export const ledgerId = "main";
 
@@ -22,18 +23,21 @@ export function openPoster({ pool }: TestDatabase): Poster {
 export async function prepareLedger(poster: Poster): Promise<void> {
   const accounts = ["USD", "EUR"].flatMap((assetCode): Command[] => [
     { kind: "register-asset", assetCode, scale: 2 },
-    {
-      kind: "create-account",
-      account: { accountCode: "assets:cash", assetCode },
-      accountKind: "asset",
-    },
-    {
-      kind: "create-account",
-      account: { accountCode: "income:sales", assetCode },
-      accountKind: "income",
-    },
+    opening("assets:cash", "asset", assetCode),
+    opening("income:sales", "income", assetCode),
   ]);
   await submit(poster, { kind: "create-ledger", displayName: "Main" }, ...accounts);
+}
+
+export function opening(
+  accountCode: string,
+  accountKind: AccountKind,
+  assetCode = "USD",
+  more: { limits?: Limits; metadata?: readonly Note[] } = {},
+): Command {
+  const { limits = noLimits, metadata = [] } = more;
+  const account = { accountCode, assetCode };
+  return { kind: "create-account", account, accountKind, limits, metadata };
 }
 
 /** Sequence of the last fact of a prepared ledger. */
@@ -64,6 +68,7 @@ export function posting(idempotencyKey: string, entries: readonly Entry[]): Comm
   const request = { entries, description: "", metadata: [], effectiveTime: undefined };
   return {
     kind: "post",
+    idempotencyKey,
     digest: digestPosting(request),
     draft: { ...request, idempotencyKey, reversesSequence: 0n, payment: undefined },
   };

@@ -5,6 +5,8 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { Metadata } from "./metadata_pb.ts";
+import { file_bursar_ledger_v1_metadata } from "./metadata_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/ledger/v1/account.proto.
  */
 export const file_bursar_ledger_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("Ch5idXJzYXIvbGVkZ2VyL3YxL2FjY291bnQucHJvdG8SEGJ1cnNhci5sZWRnZXIudjEinAEKBkxlZGdlchIZCglsZWRnZXJfaWQYASABKAlCBoq1GAIYARIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNaGVhZF9zZXF1ZW5jZRgDIAEoAxIRCgloZWFkX2hhc2gYBCABKAwSNwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAEiOgoFQXNzZXQSGgoKYXNzZXRfY29kZRgBIAEoCUIGirUYAhgBEhUKBXNjYWxlGAIgASgFQgaKtRgCGAEi6wEKB0FjY291bnQSGQoJbGVkZ2VyX2lkGAEgASgJQgaKtRgCGAESHAoMYWNjb3VudF9jb2RlGAIgASgJQgaKtRgCGAESGgoKYXNzZXRfY29kZRgDIAEoCUIGirUYAhgBEjMKBGtpbmQYBCABKA4yHS5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLaW5kQgaKtRgCGAESHwoPb3BlbmVkX3NlcXVlbmNlGAUgASgDQgaKtRgCGAESNQoJb3Blbl90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBIv4BCgdCYWxhbmNlEhwKDGFjY291bnRfY29kZRgBIAEoCUIGirUYAhgBEhoKCmFzc2V0X2NvZGUYAiABKAlCBoq1GAIYARIzCgRraW5kGAMgASgOMh0uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2luZEIGirUYAhgBEhwKDGRlYml0c19taW5vchgEIAEoA0IGirUYAiABEh0KDWNyZWRpdHNfbWlub3IYBSABKANCBoq1GAIgARIdCg1iYWxhbmNlX21pbm9yGAYgASgDQgaKtRgCIAESDwoHdmVyc2lvbhgHIAEoAxIXCg9sZWRnZXJfc2VxdWVuY2UYCCABKAMikAEKCkFjY291bnRLZXkSUAoMYWNjb3VudF9jb2RlGAEgASgJQjq6SDdyNRiAATIwXlthLXpdW2EtejAtOV8tXSooOltBLVphLXowLTldW0EtWmEtejAtOV8uLV0qKSokEjAKCmFzc2V0X2NvZGUYAiABKAlCHLpIGXIXMhVeW0EtWl1bQS1aMC05XXsxLDExfSQqqwEKC0FjY291bnRLaW5kEhwKGEFDQ09VTlRfS0lORF9VTlNQRUNJRklFRBAAEhYKEkFDQ09VTlRfS0lORF9BU1NFVBABEhoKFkFDQ09VTlRfS0lORF9MSUFCSUxJVFkQAhIXChNBQ0NPVU5UX0tJTkRfRVFVSVRZEAMSFwoTQUNDT1VOVF9LSU5EX0lOQ09NRRAEEhgKFEFDQ09VTlRfS0lORF9FWFBFTlNFEAUqPQoEU2lkZRIUChBTSURFX1VOU1BFQ0lGSUVEEAASDgoKU0lERV9ERUJJVBABEg8KC1NJREVfQ1JFRElUEAJiBnByb3RvMw", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
+  fileDesc("Ch5idXJzYXIvbGVkZ2VyL3YxL2FjY291bnQucHJvdG8SEGJ1cnNhci5sZWRnZXIudjEinAEKBkxlZGdlchIZCglsZWRnZXJfaWQYASABKAlCBoq1GAIYARIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNaGVhZF9zZXF1ZW5jZRgDIAEoAxIRCgloZWFkX2hhc2gYBCABKAwSNwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAEiOgoFQXNzZXQSGgoKYXNzZXRfY29kZRgBIAEoCUIGirUYAhgBEhUKBXNjYWxlGAIgASgFQgaKtRgCGAEilQMKB0FjY291bnQSGQoJbGVkZ2VyX2lkGAEgASgJQgaKtRgCGAESHAoMYWNjb3VudF9jb2RlGAIgASgJQgaKtRgCGAESGgoKYXNzZXRfY29kZRgDIAEoCUIGirUYAhgBEjMKBGtpbmQYBCABKA4yHS5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLaW5kQgaKtRgCGAESHwoPb3BlbmVkX3NlcXVlbmNlGAUgASgDQgaKtRgCGAESNQoJb3Blbl90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEi8KBnN0YXR1cxgHIAEoDjIfLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudFN0YXR1cxIvCgZsaW1pdHMYCCABKAsyHy5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRMaW1pdHMSLAoIbWV0YWRhdGEYCSADKAsyGi5idXJzYXIubGVkZ2VyLnYxLk1ldGFkYXRhEhgKEGNoYW5nZWRfc2VxdWVuY2UYCiABKAMidwoNQWNjb3VudExpbWl0cxIgCgtmbG9vcl9taW5vchgBIAEoA0IGirUYAiABSACIAQESIgoNY2VpbGluZ19taW5vchgCIAEoA0IGirUYAiABSAGIAQFCDgoMX2Zsb29yX21pbm9yQhAKDl9jZWlsaW5nX21pbm9yIsIDCgdCYWxhbmNlEhwKDGFjY291bnRfY29kZRgBIAEoCUIGirUYAhgBEhoKCmFzc2V0X2NvZGUYAiABKAlCBoq1GAIYARIzCgRraW5kGAMgASgOMh0uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2luZEIGirUYAhgBEhwKDGRlYml0c19taW5vchgEIAEoA0IGirUYAiABEh0KDWNyZWRpdHNfbWlub3IYBSABKANCBoq1GAIgARIdCg1iYWxhbmNlX21pbm9yGAYgASgDQgaKtRgCIAESDwoHdmVyc2lvbhgHIAEoAxIXCg9sZWRnZXJfc2VxdWVuY2UYCCABKAMSKQoUZGViaXRzX3BlbmRpbmdfbWlub3IYCSABKANCBoq1GAIgAUgAiAEBEioKFWNyZWRpdHNfcGVuZGluZ19taW5vchgKIAEoA0IGirUYAiABSAGIAQESJAoPYXZhaWxhYmxlX21pbm9yGAsgASgDQgaKtRgCIAFIAogBAUIXChVfZGViaXRzX3BlbmRpbmdfbWlub3JCGAoWX2NyZWRpdHNfcGVuZGluZ19taW5vckISChBfYXZhaWxhYmxlX21pbm9yIlwKBEFzT2YSMgoOZWZmZWN0aXZlX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiAKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIoACKQAQoKQWNjb3VudEtleRJQCgxhY2NvdW50X2NvZGUYASABKAlCOrpIN3I1GIABMjBeW2Etel1bYS16MC05Xy1dKig6W0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXSopKiQSMAoKYXNzZXRfY29kZRgCIAEoCUIcukgZchcyFV5bQS1aXVtBLVowLTldezEsMTF9JCqrAQoLQWNjb3VudEtpbmQSHAoYQUNDT1VOVF9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSQUNDT1VOVF9LSU5EX0FTU0VUEAESGgoWQUNDT1VOVF9LSU5EX0xJQUJJTElUWRACEhcKE0FDQ09VTlRfS0lORF9FUVVJVFkQAxIXChNBQ0NPVU5UX0tJTkRfSU5DT01FEAQSGAoUQUNDT1VOVF9LSU5EX0VYUEVOU0UQBSo9CgRTaWRlEhQKEFNJREVfVU5TUEVDSUZJRUQQABIOCgpTSURFX0RFQklUEAESDwoLU0lERV9DUkVESVQQAip+Cg1BY2NvdW50U3RhdHVzEh4KGkFDQ09VTlRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFwoTQUNDT1VOVF9TVEFUVVNfT1BFThABEhkKFUFDQ09VTlRfU1RBVFVTX0ZST1pFThACEhkKFUFDQ09VTlRfU1RBVFVTX0NMT1NFRBADYgZwcm90bzM", [file_buf_validate_validate, file_bursar_ledger_v1_metadata, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * Ledger is a closed set of books. Its sequence numbers every fact in it,
@@ -142,6 +144,34 @@ export type Account = Message<"bursar.ledger.v1.Account"> & {
    * @generated from field: google.protobuf.Timestamp open_time = 6;
    */
   openTime?: Timestamp | undefined;
+
+  /**
+   * Whether it takes entries.
+   *
+   * @generated from field: bursar.ledger.v1.AccountStatus status = 7;
+   */
+  status: AccountStatus;
+
+  /**
+   * Bounds of its balance; absent when it has none.
+   *
+   * @generated from field: bursar.ledger.v1.AccountLimits limits = 8;
+   */
+  limits?: AccountLimits | undefined;
+
+  /**
+   * Notes, sorted by key.
+   *
+   * @generated from field: repeated bursar.ledger.v1.Metadata metadata = 9;
+   */
+  metadata: Metadata[];
+
+  /**
+   * Sequence of the latest fact that changed its status, limits or notes.
+   *
+   * @generated from field: int64 changed_sequence = 10;
+   */
+  changedSequence: bigint;
 };
 
 /**
@@ -150,6 +180,35 @@ export type Account = Message<"bursar.ledger.v1.Account"> & {
  */
 export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
   messageDesc(file_bursar_ledger_v1_account, 2);
+
+/**
+ * AccountLimits bound the balance of an account, in the direction in which the
+ * account usually grows.
+ *
+ * @generated from message bursar.ledger.v1.AccountLimits
+ */
+export type AccountLimits = Message<"bursar.ledger.v1.AccountLimits"> & {
+  /**
+   * The available balance never falls below it; zero: no overdraft.
+   *
+   * @generated from field: optional int64 floor_minor = 1;
+   */
+  floorMinor?: bigint | undefined;
+
+  /**
+   * The balance, with what holds may still add to it, never rises above it.
+   *
+   * @generated from field: optional int64 ceiling_minor = 2;
+   */
+  ceilingMinor?: bigint | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.AccountLimits.
+ * Use `create(AccountLimitsSchema)` to create a new message.
+ */
+export const AccountLimitsSchema: GenMessage<AccountLimits> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_account, 3);
 
 /**
  * Balance is what an account holds after the ledger sequence in it.
@@ -213,6 +272,30 @@ export type Balance = Message<"bursar.ledger.v1.Balance"> & {
    * @generated from field: int64 ledger_sequence = 8;
    */
   ledgerSequence: bigint;
+
+  /**
+   * What holds set aside to be debited. Absent where the balance is one of the
+   * past.
+   *
+   * @generated from field: optional int64 debits_pending_minor = 9;
+   */
+  debitsPendingMinor?: bigint | undefined;
+
+  /**
+   * What holds set aside to be credited. Absent where the balance is one of the
+   * past.
+   *
+   * @generated from field: optional int64 credits_pending_minor = 10;
+   */
+  creditsPendingMinor?: bigint | undefined;
+
+  /**
+   * The balance less what holds may still take from it. Absent where the balance
+   * is one of the past.
+   *
+   * @generated from field: optional int64 available_minor = 11;
+   */
+  availableMinor?: bigint | undefined;
 };
 
 /**
@@ -220,7 +303,36 @@ export type Balance = Message<"bursar.ledger.v1.Balance"> & {
  * Use `create(BalanceSchema)` to create a new message.
  */
 export const BalanceSchema: GenMessage<Balance> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_account, 3);
+  messageDesc(file_bursar_ledger_v1_account, 4);
+
+/**
+ * AsOf looks at the books as they were. Both axes may be given: what counted
+ * until a time, as it was known at a sequence.
+ *
+ * @generated from message bursar.ledger.v1.AsOf
+ */
+export type AsOf = Message<"bursar.ledger.v1.AsOf"> & {
+  /**
+   * Only entries that count at or before this time; absent: all.
+   *
+   * @generated from field: google.protobuf.Timestamp effective_time = 1;
+   */
+  effectiveTime?: Timestamp | undefined;
+
+  /**
+   * Only entries written at or before this sequence; zero: all.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.AsOf.
+ * Use `create(AsOfSchema)` to create a new message.
+ */
+export const AsOfSchema: GenMessage<AsOf> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_account, 5);
 
 /**
  * AccountKey names an account within a ledger.
@@ -248,7 +360,7 @@ export type AccountKey = Message<"bursar.ledger.v1.AccountKey"> & {
  * Use `create(AccountKeySchema)` to create a new message.
  */
 export const AccountKeySchema: GenMessage<AccountKey> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_account, 4);
+  messageDesc(file_bursar_ledger_v1_account, 6);
 
 /**
  * AccountKind is the place of an account in the books. Assets and expenses grow
@@ -354,4 +466,52 @@ export type Side = (typeof Side)[keyof typeof Side] | UnknownEnum;
  */
 export const SideSchema: GenEnum<Side> = /*@__PURE__*/
   enumDesc(file_bursar_ledger_v1_account, 1);
+
+/**
+ * AccountStatus says whether an account takes entries.
+ *
+ * @generated from enum bursar.ledger.v1.AccountStatus
+ */
+export const AccountStatus = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It does.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_OPEN = 1;
+   */
+  OPEN: 1,
+
+  /**
+   * It does not for the time being. Holds on it can be voided and expire.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_FROZEN = 2;
+   */
+  FROZEN: 2,
+
+  /**
+   * It never will again. It was empty when it was closed.
+   *
+   * @generated from enum value: ACCOUNT_STATUS_CLOSED = 3;
+   */
+  CLOSED: 3,
+} as const;
+
+/**
+ * AccountStatus says whether an account takes entries.
+ *
+ * @generated from enum bursar.ledger.v1.AccountStatus
+ */
+export type AccountStatus = (typeof AccountStatus)[keyof typeof AccountStatus] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.ledger.v1.AccountStatus.
+ */
+export const AccountStatusSchema: GenEnum<AccountStatus> = /*@__PURE__*/
+  enumDesc(file_bursar_ledger_v1_account, 2);
 

@@ -5,8 +5,14 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { AccountKey, AccountKind, Asset } from "./account_pb.ts";
+import type { Account, AccountKey, AccountKind, AccountLimits, Asset } from "./account_pb.ts";
 import { file_bursar_ledger_v1_account } from "./account_pb.ts";
+import type { Hold } from "./hold_pb.ts";
+import { file_bursar_ledger_v1_hold } from "./hold_pb.ts";
+import type { Metadata } from "./metadata_pb.ts";
+import { file_bursar_ledger_v1_metadata } from "./metadata_pb.ts";
+import type { Period } from "./period_pb.ts";
+import { file_bursar_ledger_v1_period } from "./period_pb.ts";
 import type { RefusalDetail, Transaction } from "./transaction_pb.ts";
 import { file_bursar_ledger_v1_transaction } from "./transaction_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
@@ -18,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bursar/ledger/v1/events.proto.
  */
 export const file_bursar_ledger_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch1idXJzYXIvbGVkZ2VyL3YxL2V2ZW50cy5wcm90bxIQYnVyc2FyLmxlZGdlci52MSLlAQoNTGVkZ2VyQ3JlYXRlZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRI5Cg1yZWNvcmRlZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBOkWKtRhBCgZMRURHRVISDmxlZGdlci1zZXJ2aWNlIglsZWRnZXJfaWQoATIJbGVkZ2VyX2lkMg9sZWRnZXJfc2VxdWVuY2UigQIKD0Fzc2V0UmVnaXN0ZXJlZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEi4KBWFzc2V0GAMgASgLMhcuYnVyc2FyLmxlZGdlci52MS5Bc3NldEIGukgDyAEBEjkKDXJlY29yZGVkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSK/AgoNQWNjb3VudE9wZW5lZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEjUKB2FjY291bnQYAyABKAsyHC5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLZXlCBrpIA8gBARI3CgRraW5kGAQgASgOMh0uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2luZEIKukgHggEEEAEgABI5Cg1yZWNvcmRlZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBOkWKtRhBCgZMRURHRVISDmxlZGdlci1zZXJ2aWNlIglsZWRnZXJfaWQoATIJbGVkZ2VyX2lkMg9sZWRnZXJfc2VxdWVuY2Ui8gEKEVRyYW5zYWN0aW9uUG9zdGVkEhoKCWxlZGdlcl9pZBgBIAEoCUIHukgEcgIQARIgCg9sZWRnZXJfc2VxdWVuY2UYAiABKANCB7pIBCICIAASOgoLdHJhbnNhY3Rpb24YAyABKAsyHS5idXJzYXIubGVkZ2VyLnYxLlRyYW5zYWN0aW9uQga6SAPIAQE6Y4q1GF8KBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UaC2Ntcy1zZXJ2aWNlGg9yZWNlaXB0LXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSKwAgoSVHJhbnNhY3Rpb25SZWZ1c2VkEhoKCWxlZGdlcl9pZBgBIAEoCUIHukgEcgIQARIgCg9sZWRnZXJfc2VxdWVuY2UYAiABKANCB7pIBCICIAASIAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJQge6SARyAhABEjgKB3JlZnVzYWwYBCABKAsyHy5idXJzYXIubGVkZ2VyLnYxLlJlZnVzYWxEZXRhaWxCBrpIA8gBARI5Cg1yZWNvcmRlZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBOkWKtRhBCgZMRURHRVISDmxlZGdlci1zZXJ2aWNlIglsZWRnZXJfaWQoATIJbGVkZ2VyX2lkMg9sZWRnZXJfc2VxdWVuY2VCFYq1GBEKBkxFREdFUhAeGICAQCCwCWIGcHJvdG8z", [file_buf_validate_validate, file_bursar_ledger_v1_account, file_bursar_ledger_v1_transaction, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
+  fileDesc("Ch1idXJzYXIvbGVkZ2VyL3YxL2V2ZW50cy5wcm90bxIQYnVyc2FyLmxlZGdlci52MSLlAQoNTGVkZ2VyQ3JlYXRlZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRI5Cg1yZWNvcmRlZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBOkWKtRhBCgZMRURHRVISDmxlZGdlci1zZXJ2aWNlIglsZWRnZXJfaWQoATIJbGVkZ2VyX2lkMg9sZWRnZXJfc2VxdWVuY2UigQIKD0Fzc2V0UmVnaXN0ZXJlZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEi4KBWFzc2V0GAMgASgLMhcuYnVyc2FyLmxlZGdlci52MS5Bc3NldEIGukgDyAEBEjkKDXJlY29yZGVkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSKeAwoNQWNjb3VudE9wZW5lZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEjUKB2FjY291bnQYAyABKAsyHC5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLZXlCBrpIA8gBARI3CgRraW5kGAQgASgOMh0uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2luZEIKukgHggEEEAEgABI5Cg1yZWNvcmRlZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEi8KBmxpbWl0cxgGIAEoCzIfLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudExpbWl0cxIsCghtZXRhZGF0YRgHIAMoCzIaLmJ1cnNhci5sZWRnZXIudjEuTWV0YWRhdGE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSLyAQoRVHJhbnNhY3Rpb25Qb3N0ZWQSGgoJbGVkZ2VyX2lkGAEgASgJQge6SARyAhABEiAKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIgABI6Cgt0cmFuc2FjdGlvbhgDIAEoCzIdLmJ1cnNhci5sZWRnZXIudjEuVHJhbnNhY3Rpb25CBrpIA8gBATpjirUYXwoGTEVER0VSEg5sZWRnZXItc2VydmljZRoLY21zLXNlcnZpY2UaD3JlY2VpcHQtc2VydmljZSIJbGVkZ2VyX2lkKAEyCWxlZGdlcl9pZDIPbGVkZ2VyX3NlcXVlbmNlIrACChJUcmFuc2FjdGlvblJlZnVzZWQSGgoJbGVkZ2VyX2lkGAEgASgJQge6SARyAhABEiAKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIgABIgCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCB7pIBHICEAESOAoHcmVmdXNhbBgEIAEoCzIfLmJ1cnNhci5sZWRnZXIudjEuUmVmdXNhbERldGFpbEIGukgDyAEBEjkKDXJlY29yZGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSKsAgoOUmVxdWVzdFJlZnVzZWQSGgoJbGVkZ2VyX2lkGAEgASgJQge6SARyAhABEiAKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIgABIgCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCB7pIBHICEAESOAoHcmVmdXNhbBgEIAEoCzIfLmJ1cnNhci5sZWRnZXIudjEuUmVmdXNhbERldGFpbEIGukgDyAEBEjkKDXJlY29yZGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSK7AgoOQWNjb3VudFVwZGF0ZWQSGgoJbGVkZ2VyX2lkGAEgASgJQge6SARyAhABEiAKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIgABIgCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCB7pIBHICEAESMgoHYWNjb3VudBgEIAEoCzIZLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudEIGukgDyAEBEhMKC2Rlc2NyaXB0aW9uGAUgASgJEjkKDXJlY29yZGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSKdAgoLSG9sZENyZWF0ZWQSGgoJbGVkZ2VyX2lkGAEgASgJQge6SARyAhABEiAKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIgABIgCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCB7pIBHICEAESLAoEaG9sZBgEIAEoCzIWLmJ1cnNhci5sZWRnZXIudjEuSG9sZEIGukgDyAEBEjkKDXJlY29yZGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSLEAgoNSG9sZEluY3JlYXNlZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEiAKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIHukgEcgIQARIsCgRob2xkGAQgASgLMhYuYnVyc2FyLmxlZGdlci52MS5Ib2xkQga6SAPIAQESIwoMYW1vdW50X21pbm9yGAUgASgDQg26SAQiAiAAirUYAiABEjkKDXJlY29yZGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSLBAgoKSG9sZFZvaWRlZBIaCglsZWRnZXJfaWQYASABKAlCB7pIBHICEAESIAoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAAEiAKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIHukgEcgIQARIsCgRob2xkGAQgASgLMhYuYnVyc2FyLmxlZGdlci52MS5Ib2xkQga6SAPIAQESIwoMYW1vdW50X21pbm9yGAUgASgDQg26SAQiAiAAirUYAiABEjkKDXJlY29yZGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSKgAgoLSG9sZEV4cGlyZWQSGgoJbGVkZ2VyX2lkGAEgASgJQge6SARyAhABEiAKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIgABIsCgRob2xkGAMgASgLMhYuYnVyc2FyLmxlZGdlci52MS5Ib2xkQga6SAPIAQESIwoMYW1vdW50X21pbm9yGAQgASgDQg26SAQiAiAAirUYAiABEjkKDXJlY29yZGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6RYq1GEEKBkxFREdFUhIObGVkZ2VyLXNlcnZpY2UiCWxlZGdlcl9pZCgBMglsZWRnZXJfaWQyD2xlZGdlcl9zZXF1ZW5jZSKiAgoMUGVyaW9kQ2xvc2VkEhoKCWxlZGdlcl9pZBgBIAEoCUIHukgEcgIQARIgCg9sZWRnZXJfc2VxdWVuY2UYAiABKANCB7pIBCICIAASIAoPaWRlbXBvdGVuY3lfa2V5GAMgASgJQge6SARyAhABEjAKBnBlcmlvZBgEIAEoCzIYLmJ1cnNhci5sZWRnZXIudjEuUGVyaW9kQga6SAPIAQESOQoNcmVjb3JkZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBATpFirUYQQoGTEVER0VSEg5sZWRnZXItc2VydmljZSIJbGVkZ2VyX2lkKAEyCWxlZGdlcl9pZDIPbGVkZ2VyX3NlcXVlbmNlQhWKtRgRCgZMRURHRVIQHhiAgEAgsAliBnByb3RvMw", [file_buf_validate_validate, file_bursar_ledger_v1_account, file_bursar_ledger_v1_hold, file_bursar_ledger_v1_metadata, file_bursar_ledger_v1_period, file_bursar_ledger_v1_transaction, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * LedgerCreated is the first fact of every ledger.
@@ -144,6 +150,20 @@ export type AccountOpened = Message<"bursar.ledger.v1.AccountOpened"> & {
    * @generated from field: google.protobuf.Timestamp recorded_time = 5;
    */
   recordedTime?: Timestamp | undefined;
+
+  /**
+   * Bounds of its balance; absent when it has none.
+   *
+   * @generated from field: bursar.ledger.v1.AccountLimits limits = 6;
+   */
+  limits?: AccountLimits | undefined;
+
+  /**
+   * Notes, sorted by key.
+   *
+   * @generated from field: repeated bursar.ledger.v1.Metadata metadata = 7;
+   */
+  metadata: Metadata[];
 };
 
 /**
@@ -237,4 +257,373 @@ export type TransactionRefused = Message<"bursar.ledger.v1.TransactionRefused"> 
  */
 export const TransactionRefusedSchema: GenMessage<TransactionRefused> = /*@__PURE__*/
   messageDesc(file_bursar_ledger_v1_events, 4);
+
+/**
+ * RequestRefused says that a caller's request other than a transaction was
+ * refused under the ledger's lock, and that its key is used up: asked again, it
+ * is refused again.
+ *
+ * @generated from message bursar.ledger.v1.RequestRefused
+ */
+export type RequestRefused = Message<"bursar.ledger.v1.RequestRefused"> & {
+  /**
+   * Ledger it belongs to.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Number of this fact in the ledger.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * Key of the refused request.
+   *
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Why it was refused.
+   *
+   * @generated from field: bursar.ledger.v1.RefusalDetail refusal = 4;
+   */
+  refusal?: RefusalDetail | undefined;
+
+  /**
+   * When the ledger wrote it down.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 5;
+   */
+  recordedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.RequestRefused.
+ * Use `create(RequestRefusedSchema)` to create a new message.
+ */
+export const RequestRefusedSchema: GenMessage<RequestRefused> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_events, 5);
+
+/**
+ * AccountUpdated says that the status, the limits or the notes of an account
+ * are others now.
+ *
+ * @generated from message bursar.ledger.v1.AccountUpdated
+ */
+export type AccountUpdated = Message<"bursar.ledger.v1.AccountUpdated"> & {
+  /**
+   * Ledger it belongs to.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Number of this fact in the ledger.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * Key of the request.
+   *
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The account, as it is after this fact.
+   *
+   * @generated from field: bursar.ledger.v1.Account account = 4;
+   */
+  account?: Account | undefined;
+
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string description = 5;
+   */
+  description: string;
+
+  /**
+   * When the ledger wrote it down.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 6;
+   */
+  recordedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.AccountUpdated.
+ * Use `create(AccountUpdatedSchema)` to create a new message.
+ */
+export const AccountUpdatedSchema: GenMessage<AccountUpdated> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_events, 6);
+
+/**
+ * HoldCreated says that money was set aside.
+ *
+ * @generated from message bursar.ledger.v1.HoldCreated
+ */
+export type HoldCreated = Message<"bursar.ledger.v1.HoldCreated"> & {
+  /**
+   * Ledger it belongs to.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Number of this fact in the ledger.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * Key of the request.
+   *
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The hold, as it stands after this fact.
+   *
+   * @generated from field: bursar.ledger.v1.Hold hold = 4;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * When the ledger wrote it down.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 5;
+   */
+  recordedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.HoldCreated.
+ * Use `create(HoldCreatedSchema)` to create a new message.
+ */
+export const HoldCreatedSchema: GenMessage<HoldCreated> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_events, 7);
+
+/**
+ * HoldIncreased says that a hold sets more money aside.
+ *
+ * @generated from message bursar.ledger.v1.HoldIncreased
+ */
+export type HoldIncreased = Message<"bursar.ledger.v1.HoldIncreased"> & {
+  /**
+   * Ledger it belongs to.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Number of this fact in the ledger.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * Key of the request.
+   *
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The hold, as it stands after this fact.
+   *
+   * @generated from field: bursar.ledger.v1.Hold hold = 4;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * By how much.
+   *
+   * @generated from field: int64 amount_minor = 5;
+   */
+  amountMinor: bigint;
+
+  /**
+   * When the ledger wrote it down.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 6;
+   */
+  recordedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.HoldIncreased.
+ * Use `create(HoldIncreasedSchema)` to create a new message.
+ */
+export const HoldIncreasedSchema: GenMessage<HoldIncreased> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_events, 8);
+
+/**
+ * HoldVoided says that some or all of a hold was given back.
+ *
+ * @generated from message bursar.ledger.v1.HoldVoided
+ */
+export type HoldVoided = Message<"bursar.ledger.v1.HoldVoided"> & {
+  /**
+   * Ledger it belongs to.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Number of this fact in the ledger.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * Key of the request.
+   *
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The hold, as it stands after this fact.
+   *
+   * @generated from field: bursar.ledger.v1.Hold hold = 4;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * How much was given back.
+   *
+   * @generated from field: int64 amount_minor = 5;
+   */
+  amountMinor: bigint;
+
+  /**
+   * When the ledger wrote it down.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 6;
+   */
+  recordedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.HoldVoided.
+ * Use `create(HoldVoidedSchema)` to create a new message.
+ */
+export const HoldVoidedSchema: GenMessage<HoldVoided> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_events, 9);
+
+/**
+ * HoldExpired says that what was left of a hold was given back, because its time
+ * was over. It counts as given back since then, however late this is written.
+ *
+ * @generated from message bursar.ledger.v1.HoldExpired
+ */
+export type HoldExpired = Message<"bursar.ledger.v1.HoldExpired"> & {
+  /**
+   * Ledger it belongs to.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Number of this fact in the ledger.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * The hold, as it stands after this fact.
+   *
+   * @generated from field: bursar.ledger.v1.Hold hold = 3;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * How much was given back.
+   *
+   * @generated from field: int64 amount_minor = 4;
+   */
+  amountMinor: bigint;
+
+  /**
+   * When the ledger wrote it down.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 5;
+   */
+  recordedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.HoldExpired.
+ * Use `create(HoldExpiredSchema)` to create a new message.
+ */
+export const HoldExpiredSchema: GenMessage<HoldExpired> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_events, 10);
+
+/**
+ * PeriodClosed says that nothing counts before a time any more, but what counts
+ * there already.
+ *
+ * @generated from message bursar.ledger.v1.PeriodClosed
+ */
+export type PeriodClosed = Message<"bursar.ledger.v1.PeriodClosed"> & {
+  /**
+   * Ledger it belongs to.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Number of this fact in the ledger.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * Key of the request.
+   *
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The period that was closed.
+   *
+   * @generated from field: bursar.ledger.v1.Period period = 4;
+   */
+  period?: Period | undefined;
+
+  /**
+   * When the ledger wrote it down.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_time = 5;
+   */
+  recordedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.PeriodClosed.
+ * Use `create(PeriodClosedSchema)` to create a new message.
+ */
+export const PeriodClosedSchema: GenMessage<PeriodClosed> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_events, 11);
 

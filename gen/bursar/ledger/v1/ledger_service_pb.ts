@@ -5,9 +5,17 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Account, AccountKey, AccountKind, Asset, Balance, Ledger, Side } from "./account_pb.ts";
+import type { Account, AccountKey, AccountKind, AccountLimits, AccountStatus, AsOf, Asset, Balance, Ledger, Side } from "./account_pb.ts";
 import { file_bursar_ledger_v1_account } from "./account_pb.ts";
-import type { Entry, Metadata, PaymentState, RefusalDetail, Transaction } from "./transaction_pb.ts";
+import type { BatchCreateAccountsRequestSchema, BatchCreateAccountsResponseSchema, CloseAccountRequestSchema, CloseAccountResponseSchema, FreezeAccountRequestSchema, FreezeAccountResponseSchema, GetAccountRequestSchema, GetAccountResponseSchema, UnfreezeAccountRequestSchema, UnfreezeAccountResponseSchema, UpdateAccountLimitsRequestSchema, UpdateAccountLimitsResponseSchema, UpdateAccountMetadataRequestSchema, UpdateAccountMetadataResponseSchema } from "./account_requests_pb.ts";
+import { file_bursar_ledger_v1_account_requests } from "./account_requests_pb.ts";
+import type { Metadata } from "./metadata_pb.ts";
+import { file_bursar_ledger_v1_metadata } from "./metadata_pb.ts";
+import type { ClosePeriodRequestSchema, ClosePeriodResponseSchema, ListPeriodsRequestSchema, ListPeriodsResponseSchema } from "./period_requests_pb.ts";
+import { file_bursar_ledger_v1_period_requests } from "./period_requests_pb.ts";
+import type { ListSuspenseItemsRequestSchema, ListSuspenseItemsResponseSchema, ReleaseSuspenseItemRequestSchema, ReleaseSuspenseItemResponseSchema } from "./suspense_pb.ts";
+import { file_bursar_ledger_v1_suspense } from "./suspense_pb.ts";
+import type { Entry, PaymentState, RefusalDetail, Transaction } from "./transaction_pb.ts";
 import { file_bursar_ledger_v1_transaction } from "./transaction_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -18,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bursar/ledger/v1/ledger_service.proto.
  */
 export const file_bursar_ledger_v1_ledger_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVidXJzYXIvbGVkZ2VyL3YxL2xlZGdlcl9zZXJ2aWNlLnByb3RvEhBidXJzYXIubGVkZ2VyLnYxImcKE0NyZWF0ZUxlZGdlclJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIeCgxkaXNwbGF5X25hbWUYAiABKAlCCLpIBXIDGIABIlIKFENyZWF0ZUxlZGdlclJlc3BvbnNlEigKBmxlZGdlchgBIAEoCzIYLmJ1cnNhci5sZWRnZXIudjEuTGVkZ2VyEhAKCHJlcGxheWVkGAIgASgIIkQKEEdldExlZGdlclJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JCI9ChFHZXRMZWRnZXJSZXNwb25zZRIoCgZsZWRnZXIYASABKAsyGC5idXJzYXIubGVkZ2VyLnYxLkxlZGdlciJOChJMaXN0TGVkZ2Vyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGP8BIlkKE0xpc3RMZWRnZXJzUmVzcG9uc2USKQoHbGVkZ2VycxgBIAMoCzIYLmJ1cnNhci5sZWRnZXIudjEuTGVkZ2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKUAQoUUmVnaXN0ZXJBc3NldFJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIwCgphc3NldF9jb2RlGAIgASgJQhy6SBlyFzIVXltBLVpdW0EtWjAtOV17MSwxMX0kEhgKBXNjYWxlGAMgASgFQgm6SAYaBBgSKAAiUQoVUmVnaXN0ZXJBc3NldFJlc3BvbnNlEiYKBWFzc2V0GAEgASgLMhcuYnVyc2FyLmxlZGdlci52MS5Bc3NldBIQCghyZXBsYXllZBgCIAEoCCJFChFMaXN0QXNzZXRzUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kIj0KEkxpc3RBc3NldHNSZXNwb25zZRInCgZhc3NldHMYASADKAsyFy5idXJzYXIubGVkZ2VyLnYxLkFzc2V0IrgBChRDcmVhdGVBY2NvdW50UmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEjUKB2FjY291bnQYAiABKAsyHC5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLZXlCBrpIA8gBARI3CgRraW5kGAMgASgOMh0uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2luZEIKukgHggEEEAEgACJVChVDcmVhdGVBY2NvdW50UmVzcG9uc2USKgoHYWNjb3VudBgBIAEoCzIZLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudBIQCghyZXBsYXllZBgCIAEoCCKgAQoTTGlzdEFjY291bnRzUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxj/ARIdCgtjb2RlX3ByZWZpeBgEIAEoCUIIukgFcgMYgAEiXAoUTGlzdEFjY291bnRzUmVzcG9uc2USKwoIYWNjb3VudHMYASADKAsyGS5idXJzYXIubGVkZ2VyLnYxLkFjY291bnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrECChZQb3N0VHJhbnNhY3Rpb25SZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSIwoPaWRlbXBvdGVuY3lfa2V5GAIgASgJQgq6SAdyBRABGP8BEjUKB2VudHJpZXMYAyADKAsyFy5idXJzYXIubGVkZ2VyLnYxLkVudHJ5Qgu6SAiSAQUIAhDoBxIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMYgAQSNgoIbWV0YWRhdGEYBSADKAsyGi5idXJzYXIubGVkZ2VyLnYxLk1ldGFkYXRhQgi6SAWSAQIQIBIyCg5lZmZlY3RpdmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAijAEKF1Bvc3RUcmFuc2FjdGlvblJlc3BvbnNlEjIKC3RyYW5zYWN0aW9uGAEgASgLMh0uYnVyc2FyLmxlZGdlci52MS5UcmFuc2FjdGlvbhIrCghiYWxhbmNlcxgCIAMoCzIZLmJ1cnNhci5sZWRnZXIudjEuQmFsYW5jZRIQCghyZXBsYXllZBgDIAEoCCKZAQocQmF0Y2hQb3N0VHJhbnNhY3Rpb25zUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEkcKCHJlcXVlc3RzGAIgAygLMiguYnVyc2FyLmxlZGdlci52MS5Qb3N0VHJhbnNhY3Rpb25SZXF1ZXN0Qgu6SAiSAQUIARDoByJZCh1CYXRjaFBvc3RUcmFuc2FjdGlvbnNSZXNwb25zZRI4CgdyZXN1bHRzGAEgAygLMicuYnVyc2FyLmxlZGdlci52MS5Qb3N0VHJhbnNhY3Rpb25SZXN1bHQikgEKFVBvc3RUcmFuc2FjdGlvblJlc3VsdBI7CgZwb3N0ZWQYASABKAsyKS5idXJzYXIubGVkZ2VyLnYxLlBvc3RUcmFuc2FjdGlvblJlc3BvbnNlSAASMgoHcmVmdXNlZBgCIAEoCzIfLmJ1cnNhci5sZWRnZXIudjEuUmVmdXNhbERldGFpbEgAQggKBnJlc3VsdCKzAQoZUmV2ZXJzZVRyYW5zYWN0aW9uUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEiMKD2lkZW1wb3RlbmN5X2tleRgCIAEoCUIKukgHcgUQARj/ARIgCg9sZWRnZXJfc2VxdWVuY2UYAyABKANCB7pIBCICIAASHQoLZGVzY3JpcHRpb24YBCABKAlCCLpIBXIDGIAEIo8BChpSZXZlcnNlVHJhbnNhY3Rpb25SZXNwb25zZRIyCgt0cmFuc2FjdGlvbhgBIAEoCzIdLmJ1cnNhci5sZWRnZXIudjEuVHJhbnNhY3Rpb24SKwoIYmFsYW5jZXMYAiADKAsyGS5idXJzYXIubGVkZ2VyLnYxLkJhbGFuY2USEAoIcmVwbGF5ZWQYAyABKAgioQEKFUdldFRyYW5zYWN0aW9uUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEiIKD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIgAEgAEiMKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIIukgFcgMY/wFIAEINCgRuYW1lEgW6SAIIASJMChZHZXRUcmFuc2FjdGlvblJlc3BvbnNlEjIKC3RyYW5zYWN0aW9uGAEgASgLMh0uYnVyc2FyLmxlZGdlci52MS5UcmFuc2FjdGlvbiKjAQoXTGlzdFRyYW5zYWN0aW9uc1JlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY/wESHAoKcGF5bWVudF9pZBgEIAEoCUIIukgFcgMY/wEiaAoYTGlzdFRyYW5zYWN0aW9uc1Jlc3BvbnNlEjMKDHRyYW5zYWN0aW9ucxgBIAMoCzIdLmJ1cnNhci5sZWRnZXIudjEuVHJhbnNhY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInwKEUdldEJhbGFuY2VSZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSNQoHYWNjb3VudBgCIAEoCzIcLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudEtleUIGukgDyAEBIkAKEkdldEJhbGFuY2VSZXNwb25zZRIqCgdiYWxhbmNlGAEgASgLMhkuYnVyc2FyLmxlZGdlci52MS5CYWxhbmNlIrcBChJMaXN0RW50cmllc1JlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBI1CgdhY2NvdW50GAIgASgLMhwuYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2V5Qga6SAPIAQESGgoJcGFnZV9zaXplGAMgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YBCABKAlCCLpIBXIDGP8BIs8BCgxBY2NvdW50RW50cnkSFwoPbGVkZ2VyX3NlcXVlbmNlGAEgASgDEg8KB3ZlcnNpb24YAiABKAMSJAoEc2lkZRgDIAEoDjIWLmJ1cnNhci5sZWRnZXIudjEuU2lkZRIcCgxhbW91bnRfbWlub3IYBCABKANCBoq1GAIgARIdCg1iYWxhbmNlX21pbm9yGAUgASgDQgaKtRgCIAESMgoOZWZmZWN0aXZlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIl8KE0xpc3RFbnRyaWVzUmVzcG9uc2USLwoHZW50cmllcxgBIAMoCzIeLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJKChZHZXRUcmlhbEJhbGFuY2VSZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQiXQoKQXNzZXRUb3RhbBISCgphc3NldF9jb2RlGAEgASgJEhwKDGRlYml0c19taW5vchgCIAEoA0IGirUYAiABEh0KDWNyZWRpdHNfbWlub3IYAyABKANCBoq1GAIgASKNAQoXR2V0VHJpYWxCYWxhbmNlUmVzcG9uc2USKwoIYmFsYW5jZXMYASADKAsyGS5idXJzYXIubGVkZ2VyLnYxLkJhbGFuY2USLAoGdG90YWxzGAIgAygLMhwuYnVyc2FyLmxlZGdlci52MS5Bc3NldFRvdGFsEhcKD2xlZGdlcl9zZXF1ZW5jZRgDIAEoAyKiAQoYTGlzdFBheW1lbnRTdGF0ZXNSZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGP8BEhoKCG9yZGVyX2lkGAQgASgJQgi6SAVyAxiAASJsChlMaXN0UGF5bWVudFN0YXRlc1Jlc3BvbnNlEjYKDnBheW1lbnRfc3RhdGVzGAEgAygLMh4uYnVyc2FyLmxlZGdlci52MS5QYXltZW50U3RhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMoQTCg1MZWRnZXJTZXJ2aWNlEpIBCgxDcmVhdGVMZWRnZXISJS5idXJzYXIubGVkZ2VyLnYxLkNyZWF0ZUxlZGdlclJlcXVlc3QaJi5idXJzYXIubGVkZ2VyLnYxLkNyZWF0ZUxlZGdlclJlc3BvbnNlIjOKtRgvChRsZWRnZXIubGVkZ2Vycy53cml0ZRCIJxiw6gEqCWxlZGdlcl9pZDoBKlACWAESfgoJR2V0TGVkZ2VyEiIuYnVyc2FyLmxlZGdlci52MS5HZXRMZWRnZXJSZXF1ZXN0GiMuYnVyc2FyLmxlZGdlci52MS5HZXRMZWRnZXJSZXNwb25zZSIokAIBirUYIQoTbGVkZ2VyLmxlZGdlcnMucmVhZBCIJxiw6gE6ASpQAhKEAQoLTGlzdExlZGdlcnMSJC5idXJzYXIubGVkZ2VyLnYxLkxpc3RMZWRnZXJzUmVxdWVzdBolLmJ1cnNhci5sZWRnZXIudjEuTGlzdExlZGdlcnNSZXNwb25zZSIokAIBirUYIQoTbGVkZ2VyLmxlZGdlcnMucmVhZBCIJxiw6gE6ASpQAxKVAQoNUmVnaXN0ZXJBc3NldBImLmJ1cnNhci5sZWRnZXIudjEuUmVnaXN0ZXJBc3NldFJlcXVlc3QaJy5idXJzYXIubGVkZ2VyLnYxLlJlZ2lzdGVyQXNzZXRSZXNwb25zZSIzirUYLwoTbGVkZ2VyLmFzc2V0cy53cml0ZRCIJxiw6gEqCmFzc2V0X2NvZGU6ASpQAlgBEoABCgpMaXN0QXNzZXRzEiMuYnVyc2FyLmxlZGdlci52MS5MaXN0QXNzZXRzUmVxdWVzdBokLmJ1cnNhci5sZWRnZXIudjEuTGlzdEFzc2V0c1Jlc3BvbnNlIieQAgGKtRggChJsZWRnZXIuYXNzZXRzLnJlYWQQiCcYsOoBOgEqUAMSlgEKDUNyZWF0ZUFjY291bnQSJi5idXJzYXIubGVkZ2VyLnYxLkNyZWF0ZUFjY291bnRSZXF1ZXN0GicuYnVyc2FyLmxlZGdlci52MS5DcmVhdGVBY2NvdW50UmVzcG9uc2UiNIq1GDAKFWxlZGdlci5hY2NvdW50cy53cml0ZRCIJxiw6gEqCWxlZGdlcl9pZDoBKlACWAESiAEKDExpc3RBY2NvdW50cxIlLmJ1cnNhci5sZWRnZXIudjEuTGlzdEFjY291bnRzUmVxdWVzdBomLmJ1cnNhci5sZWRnZXIudjEuTGlzdEFjY291bnRzUmVzcG9uc2UiKZACAYq1GCIKFGxlZGdlci5hY2NvdW50cy5yZWFkEIgnGLDqAToBKlADEqQBCg9Qb3N0VHJhbnNhY3Rpb24SKC5idXJzYXIubGVkZ2VyLnYxLlBvc3RUcmFuc2FjdGlvblJlcXVlc3QaKS5idXJzYXIubGVkZ2VyLnYxLlBvc3RUcmFuc2FjdGlvblJlc3BvbnNlIjyKtRg4ChlsZWRnZXIudHJhbnNhY3Rpb25zLndyaXRlEIgnGLDqASoPaWRlbXBvdGVuY3lfa2V5OgEqUAESpQEKFUJhdGNoUG9zdFRyYW5zYWN0aW9ucxIuLmJ1cnNhci5sZWRnZXIudjEuQmF0Y2hQb3N0VHJhbnNhY3Rpb25zUmVxdWVzdBovLmJ1cnNhci5sZWRnZXIudjEuQmF0Y2hQb3N0VHJhbnNhY3Rpb25zUmVzcG9uc2UiK4q1GCcKGWxlZGdlci50cmFuc2FjdGlvbnMud3JpdGUQiCcYsOoBOgEqUAESrwEKElJldmVyc2VUcmFuc2FjdGlvbhIrLmJ1cnNhci5sZWRnZXIudjEuUmV2ZXJzZVRyYW5zYWN0aW9uUmVxdWVzdBosLmJ1cnNhci5sZWRnZXIudjEuUmV2ZXJzZVRyYW5zYWN0aW9uUmVzcG9uc2UiPoq1GDoKGWxlZGdlci50cmFuc2FjdGlvbnMud3JpdGUQiCcYsOoBKg9pZGVtcG90ZW5jeV9rZXk6ASpQAVgBEpIBCg5HZXRUcmFuc2FjdGlvbhInLmJ1cnNhci5sZWRnZXIudjEuR2V0VHJhbnNhY3Rpb25SZXF1ZXN0GiguYnVyc2FyLmxlZGdlci52MS5HZXRUcmFuc2FjdGlvblJlc3BvbnNlIi2QAgGKtRgmChhsZWRnZXIudHJhbnNhY3Rpb25zLnJlYWQQiCcYsOoBOgEqUAISmAEKEExpc3RUcmFuc2FjdGlvbnMSKS5idXJzYXIubGVkZ2VyLnYxLkxpc3RUcmFuc2FjdGlvbnNSZXF1ZXN0GiouYnVyc2FyLmxlZGdlci52MS5MaXN0VHJhbnNhY3Rpb25zUmVzcG9uc2UiLZACAYq1GCYKGGxlZGdlci50cmFuc2FjdGlvbnMucmVhZBCIJxiw6gE6ASpQAxKIAQoKR2V0QmFsYW5jZRIjLmJ1cnNhci5sZWRnZXIudjEuR2V0QmFsYW5jZVJlcXVlc3QaJC5idXJzYXIubGVkZ2VyLnYxLkdldEJhbGFuY2VSZXNwb25zZSIvkAIBirUYKAoUbGVkZ2VyLmJhbGFuY2VzLnJlYWQQiCcYsOoBOgEqSgQIZBACUAIShAEKC0xpc3RFbnRyaWVzEiQuYnVyc2FyLmxlZGdlci52MS5MaXN0RW50cmllc1JlcXVlc3QaJS5idXJzYXIubGVkZ2VyLnYxLkxpc3RFbnRyaWVzUmVzcG9uc2UiKJACAYq1GCEKE2xlZGdlci5lbnRyaWVzLnJlYWQQiCcYsOoBOgEqUAMSkQEKD0dldFRyaWFsQmFsYW5jZRIoLmJ1cnNhci5sZWRnZXIudjEuR2V0VHJpYWxCYWxhbmNlUmVxdWVzdBopLmJ1cnNhci5sZWRnZXIudjEuR2V0VHJpYWxCYWxhbmNlUmVzcG9uc2UiKZACAYq1GCIKFGxlZGdlci5iYWxhbmNlcy5yZWFkEIgnGLDqAToBKlACEpcBChFMaXN0UGF5bWVudFN0YXRlcxIqLmJ1cnNhci5sZWRnZXIudjEuTGlzdFBheW1lbnRTdGF0ZXNSZXF1ZXN0GisuYnVyc2FyLmxlZGdlci52MS5MaXN0UGF5bWVudFN0YXRlc1Jlc3BvbnNlIimQAgGKtRgiChRsZWRnZXIucGF5bWVudHMucmVhZBCIJxiw6gE6ASpQAxonirUYIwoObGVkZ2VyLXNlcnZpY2USBmxlZGdlchoHCNyDPRD6ASACYgZwcm90bzM", [file_buf_validate_validate, file_bursar_ledger_v1_account, file_bursar_ledger_v1_transaction, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
+  fileDesc("CiVidXJzYXIvbGVkZ2VyL3YxL2xlZGdlcl9zZXJ2aWNlLnByb3RvEhBidXJzYXIubGVkZ2VyLnYxImcKE0NyZWF0ZUxlZGdlclJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIeCgxkaXNwbGF5X25hbWUYAiABKAlCCLpIBXIDGIABIlIKFENyZWF0ZUxlZGdlclJlc3BvbnNlEigKBmxlZGdlchgBIAEoCzIYLmJ1cnNhci5sZWRnZXIudjEuTGVkZ2VyEhAKCHJlcGxheWVkGAIgASgIIkQKEEdldExlZGdlclJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JCI9ChFHZXRMZWRnZXJSZXNwb25zZRIoCgZsZWRnZXIYASABKAsyGC5idXJzYXIubGVkZ2VyLnYxLkxlZGdlciJOChJMaXN0TGVkZ2Vyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGP8BIlkKE0xpc3RMZWRnZXJzUmVzcG9uc2USKQoHbGVkZ2VycxgBIAMoCzIYLmJ1cnNhci5sZWRnZXIudjEuTGVkZ2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKUAQoUUmVnaXN0ZXJBc3NldFJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIwCgphc3NldF9jb2RlGAIgASgJQhy6SBlyFzIVXltBLVpdW0EtWjAtOV17MSwxMX0kEhgKBXNjYWxlGAMgASgFQgm6SAYaBBgSKAAiUQoVUmVnaXN0ZXJBc3NldFJlc3BvbnNlEiYKBWFzc2V0GAEgASgLMhcuYnVyc2FyLmxlZGdlci52MS5Bc3NldBIQCghyZXBsYXllZBgCIAEoCCJFChFMaXN0QXNzZXRzUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kIj0KEkxpc3RBc3NldHNSZXNwb25zZRInCgZhc3NldHMYASADKAsyFy5idXJzYXIubGVkZ2VyLnYxLkFzc2V0IqECChRDcmVhdGVBY2NvdW50UmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEjUKB2FjY291bnQYAiABKAsyHC5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLZXlCBrpIA8gBARI3CgRraW5kGAMgASgOMh0uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2luZEIKukgHggEEEAEgABIvCgZsaW1pdHMYBCABKAsyHy5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRMaW1pdHMSNgoIbWV0YWRhdGEYBSADKAsyGi5idXJzYXIubGVkZ2VyLnYxLk1ldGFkYXRhQgi6SAWSAQIQICJVChVDcmVhdGVBY2NvdW50UmVzcG9uc2USKgoHYWNjb3VudBgBIAEoCzIZLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudBIQCghyZXBsYXllZBgCIAEoCCKNAwoTTGlzdEFjY291bnRzUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxj/ARIdCgtjb2RlX3ByZWZpeBgEIAEoCUIIukgFcgMYgAESOQoGc3RhdHVzGAUgASgOMh8uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50U3RhdHVzQgi6SAWCAQIQARI1CgRraW5kGAYgASgOMh0uYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2luZEIIukgFggECEAESGwoKYXNzZXRfY29kZRgHIAEoCUIHukgEcgIYDBI2CghtZXRhZGF0YRgIIAMoCzIaLmJ1cnNhci5sZWRnZXIudjEuTWV0YWRhdGFCCLpIBZIBAhAEEiQKE21pbl9sZWRnZXJfc2VxdWVuY2UYCSABKANCB7pIBCICKAAiXAoUTGlzdEFjY291bnRzUmVzcG9uc2USKwoIYWNjb3VudHMYASADKAsyGS5idXJzYXIubGVkZ2VyLnYxLkFjY291bnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIo8DChZQb3N0VHJhbnNhY3Rpb25SZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSIwoPaWRlbXBvdGVuY3lfa2V5GAIgASgJQgq6SAdyBRABGP8BEjUKB2VudHJpZXMYAyADKAsyFy5idXJzYXIubGVkZ2VyLnYxLkVudHJ5Qgu6SAiSAQUIAhDoBxIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMYgAQSNgoIbWV0YWRhdGEYBSADKAsyGi5idXJzYXIubGVkZ2VyLnYxLk1ldGFkYXRhQgi6SAWSAQIQIBIyCg5lZmZlY3RpdmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPwoNcHJlY29uZGl0aW9ucxgHIAMoCzIeLmJ1cnNhci5sZWRnZXIudjEuUHJlY29uZGl0aW9uQgi6SAWSAQIQZBIbCgpsaW5rX2dyb3VwGAggASgJQge6SARyAhhAIvgCCgxQcmVjb25kaXRpb24SNQoHYWNjb3VudBgBIAEoCzIcLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudEtleUIGukgDyAEBEi4KB2JhbGFuY2UYAiABKAsyHS5idXJzYXIubGVkZ2VyLnYxLkFtb3VudFJhbmdlEjAKCWF2YWlsYWJsZRgDIAEoCzIdLmJ1cnNhci5sZWRnZXIudjEuQW1vdW50UmFuZ2USHQoHdmVyc2lvbhgEIAEoA0IHukgEIgIoAEgAiAEBOqMBukifARqcAQoScHJlY29uZGl0aW9uLmVtcHR5EkdhIHByZWNvbmRpdGlvbiBib3VuZHMgdGhlIGJhbGFuY2UsIHRoZSBhdmFpbGFibGUgYmFsYW5jZSBvciB0aGUgdmVyc2lvbho9aGFzKHRoaXMuYmFsYW5jZSkgfHwgaGFzKHRoaXMuYXZhaWxhYmxlKSB8fCBoYXModGhpcy52ZXJzaW9uKUIKCghfdmVyc2lvbiKHAgoLQW1vdW50UmFuZ2USHgoJZ3RlX21pbm9yGAEgASgDQgaKtRgCIAFIAIgBARIeCglsdGVfbWlub3IYAiABKANCBoq1GAIgAUgBiAEBEh0KCGVxX21pbm9yGAMgASgDQgaKtRgCIAFIAogBATpwukhtGmsKEmFtb3VudF9yYW5nZS5lbXB0eRITYSByYW5nZSBoYXMgYSBib3VuZBpAaGFzKHRoaXMuZ3RlX21pbm9yKSB8fCBoYXModGhpcy5sdGVfbWlub3IpIHx8IGhhcyh0aGlzLmVxX21pbm9yKUIMCgpfZ3RlX21pbm9yQgwKCl9sdGVfbWlub3JCCwoJX2VxX21pbm9yIowBChdQb3N0VHJhbnNhY3Rpb25SZXNwb25zZRIyCgt0cmFuc2FjdGlvbhgBIAEoCzIdLmJ1cnNhci5sZWRnZXIudjEuVHJhbnNhY3Rpb24SKwoIYmFsYW5jZXMYAiADKAsyGS5idXJzYXIubGVkZ2VyLnYxLkJhbGFuY2USEAoIcmVwbGF5ZWQYAyABKAgimQEKHEJhdGNoUG9zdFRyYW5zYWN0aW9uc1JlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBJHCghyZXF1ZXN0cxgCIAMoCzIoLmJ1cnNhci5sZWRnZXIudjEuUG9zdFRyYW5zYWN0aW9uUmVxdWVzdEILukgIkgEFCAEQ6AciWQodQmF0Y2hQb3N0VHJhbnNhY3Rpb25zUmVzcG9uc2USOAoHcmVzdWx0cxgBIAMoCzInLmJ1cnNhci5sZWRnZXIudjEuUG9zdFRyYW5zYWN0aW9uUmVzdWx0IpIBChVQb3N0VHJhbnNhY3Rpb25SZXN1bHQSOwoGcG9zdGVkGAEgASgLMikuYnVyc2FyLmxlZGdlci52MS5Qb3N0VHJhbnNhY3Rpb25SZXNwb25zZUgAEjIKB3JlZnVzZWQYAiABKAsyHy5idXJzYXIubGVkZ2VyLnYxLlJlZnVzYWxEZXRhaWxIAEIICgZyZXN1bHQi3AIKGVJldmVyc2VUcmFuc2FjdGlvblJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIjCg9pZGVtcG90ZW5jeV9rZXkYAiABKAlCCrpIB3IFEAEY/wESIAoPbGVkZ2VyX3NlcXVlbmNlGAMgASgDQge6SAQiAiAAEh0KC2Rlc2NyaXB0aW9uGAQgASgJQgi6SAVyAxiABBI7CgdlbnRyaWVzGAUgAygLMh8uYnVyc2FyLmxlZGdlci52MS5SZXZlcnNlZEVudHJ5Qgm6SAaSAQMQ6AcSNgoIbWV0YWRhdGEYBiADKAsyGi5idXJzYXIubGVkZ2VyLnYxLk1ldGFkYXRhQgi6SAWSAQIQIBIyCg5lZmZlY3RpdmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiVQoNUmV2ZXJzZWRFbnRyeRIfCgtlbnRyeV9pbmRleBgBIAEoBUIKukgHGgUQ6AcoABIjCgxhbW91bnRfbWlub3IYAiABKANCDbpIBCICIACKtRgCIAEijwEKGlJldmVyc2VUcmFuc2FjdGlvblJlc3BvbnNlEjIKC3RyYW5zYWN0aW9uGAEgASgLMh0uYnVyc2FyLmxlZGdlci52MS5UcmFuc2FjdGlvbhIrCghiYWxhbmNlcxgCIAMoCzIZLmJ1cnNhci5sZWRnZXIudjEuQmFsYW5jZRIQCghyZXBsYXllZBgDIAEoCCLHAQoVR2V0VHJhbnNhY3Rpb25SZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSIgoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQge6SAQiAiAASAASIwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJQgi6SAVyAxj/AUgAEiQKE21pbl9sZWRnZXJfc2VxdWVuY2UYBCABKANCB7pIBCICKABCDQoEbmFtZRIFukgCCAEiTAoWR2V0VHJhbnNhY3Rpb25SZXNwb25zZRIyCgt0cmFuc2FjdGlvbhgBIAEoCzIdLmJ1cnNhci5sZWRnZXIudjEuVHJhbnNhY3Rpb24igQIKF0xpc3RUcmFuc2FjdGlvbnNSZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGP8BEhwKCnBheW1lbnRfaWQYBCABKAlCCLpIBXIDGP8BEjYKCG1ldGFkYXRhGAUgAygLMhouYnVyc2FyLmxlZGdlci52MS5NZXRhZGF0YUIIukgFkgECEAQSJAoTbWluX2xlZGdlcl9zZXF1ZW5jZRgGIAEoA0IHukgEIgIoACJoChhMaXN0VHJhbnNhY3Rpb25zUmVzcG9uc2USMwoMdHJhbnNhY3Rpb25zGAEgAygLMh0uYnVyc2FyLmxlZGdlci52MS5UcmFuc2FjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiyQEKEUdldEJhbGFuY2VSZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSNQoHYWNjb3VudBgCIAEoCzIcLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudEtleUIGukgDyAEBEiUKBWFzX29mGAMgASgLMhYuYnVyc2FyLmxlZGdlci52MS5Bc09mEiQKE21pbl9sZWRnZXJfc2VxdWVuY2UYBCABKANCB7pIBCICKAAiQAoSR2V0QmFsYW5jZVJlc3BvbnNlEioKB2JhbGFuY2UYASABKAsyGS5idXJzYXIubGVkZ2VyLnYxLkJhbGFuY2UihAIKEkxpc3RFbnRyaWVzUmVxdWVzdBIwCglsZWRnZXJfaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEjUKB2FjY291bnQYAiABKAsyHC5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLZXlCBrpIA8gBARIaCglwYWdlX3NpemUYAyABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMY/wESJQoFYXNfb2YYBSABKAsyFi5idXJzYXIubGVkZ2VyLnYxLkFzT2YSJAoTbWluX2xlZGdlcl9zZXF1ZW5jZRgGIAEoA0IHukgEIgIoACLPAQoMQWNjb3VudEVudHJ5EhcKD2xlZGdlcl9zZXF1ZW5jZRgBIAEoAxIPCgd2ZXJzaW9uGAIgASgDEiQKBHNpZGUYAyABKA4yFi5idXJzYXIubGVkZ2VyLnYxLlNpZGUSHAoMYW1vdW50X21pbm9yGAQgASgDQgaKtRgCIAESHQoNYmFsYW5jZV9taW5vchgFIAEoA0IGirUYAiABEjIKDmVmZmVjdGl2ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJfChNMaXN0RW50cmllc1Jlc3BvbnNlEi8KB2VudHJpZXMYASADKAsyHi5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki0QEKFkdldFRyaWFsQmFsYW5jZVJlcXVlc3QSMAoJbGVkZ2VyX2lkGAEgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY/wESJQoFYXNfb2YYBCABKAsyFi5idXJzYXIubGVkZ2VyLnYxLkFzT2YSJAoTbWluX2xlZGdlcl9zZXF1ZW5jZRgFIAEoA0IHukgEIgIoACJdCgpBc3NldFRvdGFsEhIKCmFzc2V0X2NvZGUYASABKAkSHAoMZGViaXRzX21pbm9yGAIgASgDQgaKtRgCIAESHQoNY3JlZGl0c19taW5vchgDIAEoA0IGirUYAiABIqYBChdHZXRUcmlhbEJhbGFuY2VSZXNwb25zZRIrCghiYWxhbmNlcxgBIAMoCzIZLmJ1cnNhci5sZWRnZXIudjEuQmFsYW5jZRIsCgZ0b3RhbHMYAiADKAsyHC5idXJzYXIubGVkZ2VyLnYxLkFzc2V0VG90YWwSFwoPbGVkZ2VyX3NlcXVlbmNlGAMgASgDEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCSLIAQoYTGlzdFBheW1lbnRTdGF0ZXNSZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGP8BEhoKCG9yZGVyX2lkGAQgASgJQgi6SAVyAxiAARIkChNtaW5fbGVkZ2VyX3NlcXVlbmNlGAUgASgDQge6SAQiAigAImwKGUxpc3RQYXltZW50U3RhdGVzUmVzcG9uc2USNgoOcGF5bWVudF9zdGF0ZXMYASADKAsyHi5idXJzYXIubGVkZ2VyLnYxLlBheW1lbnRTdGF0ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiYgodU3RyZWFtUG9zdFRyYW5zYWN0aW9uc1JlcXVlc3QSQQoHcmVxdWVzdBgBIAEoCzIoLmJ1cnNhci5sZWRnZXIudjEuUG9zdFRyYW5zYWN0aW9uUmVxdWVzdEIGukgDyAEBIpsBCh5TdHJlYW1Qb3N0VHJhbnNhY3Rpb25zUmVzcG9uc2USOQoGcmVzdWx0GAEgASgLMicuYnVyc2FyLmxlZGdlci52MS5Qb3N0VHJhbnNhY3Rpb25SZXN1bHRIABI2CgdzdW1tYXJ5GAIgASgLMiMuYnVyc2FyLmxlZGdlci52MS5TdHJlYW1Qb3N0U3VtbWFyeUgAQgYKBHN0ZXAiRgoRU3RyZWFtUG9zdFN1bW1hcnkSDgoGcG9zdGVkGAEgASgDEhAKCHJlcGxheWVkGAIgASgDEg8KB3JlZnVzZWQYAyABKAMiXwoaU2ltdWxhdGVUcmFuc2FjdGlvblJlcXVlc3QSQQoHcmVxdWVzdBgBIAEoCzIoLmJ1cnNhci5sZWRnZXIudjEuUG9zdFRyYW5zYWN0aW9uUmVxdWVzdEIGukgDyAEBIlYKG1NpbXVsYXRlVHJhbnNhY3Rpb25SZXNwb25zZRI3CgZyZXN1bHQYASABKAsyJy5idXJzYXIubGVkZ2VyLnYxLlBvc3RUcmFuc2FjdGlvblJlc3VsdCLvAQoYQWdncmVnYXRlQmFsYW5jZXNSZXF1ZXN0EjAKCWxlZGdlcl9pZBgBIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSHQoLY29kZV9wcmVmaXgYAiABKAlCCLpIBXIDGIABEhgKBWRlcHRoGAMgASgFQgm6SAYaBBgIKAASGwoKYXNzZXRfY29kZRgEIAEoCUIHukgEcgIYDBIlCgVhc19vZhgFIAEoCzIWLmJ1cnNhci5sZWRnZXIudjEuQXNPZhIkChNtaW5fbGVkZ2VyX3NlcXVlbmNlGAYgASgDQge6SAQiAigAImoKGUFnZ3JlZ2F0ZUJhbGFuY2VzUmVzcG9uc2USNAoIYmFsYW5jZXMYASADKAsyIi5idXJzYXIubGVkZ2VyLnYxLkFnZ3JlZ2F0ZUJhbGFuY2USFwoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDIsABChBBZ2dyZWdhdGVCYWxhbmNlEhMKC2NvZGVfcHJlZml4GAEgASgJEhIKCmFzc2V0X2NvZGUYAiABKAkSEAoIYWNjb3VudHMYAyABKAMSHAoMZGViaXRzX21pbm9yGAQgASgDQgaKtRgCIAESHQoNY3JlZGl0c19taW5vchgFIAEoA0IGirUYAiABEiIKDWJhbGFuY2VfbWlub3IYBiABKANCBoq1GAIgAUgAiAEBQhAKDl9iYWxhbmNlX21pbm9yMskkCg1MZWRnZXJTZXJ2aWNlEpIBCgxDcmVhdGVMZWRnZXISJS5idXJzYXIubGVkZ2VyLnYxLkNyZWF0ZUxlZGdlclJlcXVlc3QaJi5idXJzYXIubGVkZ2VyLnYxLkNyZWF0ZUxlZGdlclJlc3BvbnNlIjOKtRgvChRsZWRnZXIubGVkZ2Vycy53cml0ZRCIJxiw6gEqCWxlZGdlcl9pZDoBKlACWAESfgoJR2V0TGVkZ2VyEiIuYnVyc2FyLmxlZGdlci52MS5HZXRMZWRnZXJSZXF1ZXN0GiMuYnVyc2FyLmxlZGdlci52MS5HZXRMZWRnZXJSZXNwb25zZSIokAIBirUYIQoTbGVkZ2VyLmxlZGdlcnMucmVhZBCIJxiw6gE6ASpQAhKEAQoLTGlzdExlZGdlcnMSJC5idXJzYXIubGVkZ2VyLnYxLkxpc3RMZWRnZXJzUmVxdWVzdBolLmJ1cnNhci5sZWRnZXIudjEuTGlzdExlZGdlcnNSZXNwb25zZSIokAIBirUYIQoTbGVkZ2VyLmxlZGdlcnMucmVhZBCIJxiw6gE6ASpQAxKVAQoNUmVnaXN0ZXJBc3NldBImLmJ1cnNhci5sZWRnZXIudjEuUmVnaXN0ZXJBc3NldFJlcXVlc3QaJy5idXJzYXIubGVkZ2VyLnYxLlJlZ2lzdGVyQXNzZXRSZXNwb25zZSIzirUYLwoTbGVkZ2VyLmFzc2V0cy53cml0ZRCIJxiw6gEqCmFzc2V0X2NvZGU6ASpQAlgBEoABCgpMaXN0QXNzZXRzEiMuYnVyc2FyLmxlZGdlci52MS5MaXN0QXNzZXRzUmVxdWVzdBokLmJ1cnNhci5sZWRnZXIudjEuTGlzdEFzc2V0c1Jlc3BvbnNlIieQAgGKtRggChJsZWRnZXIuYXNzZXRzLnJlYWQQiCcYsOoBOgEqUAMSlgEKDUNyZWF0ZUFjY291bnQSJi5idXJzYXIubGVkZ2VyLnYxLkNyZWF0ZUFjY291bnRSZXF1ZXN0GicuYnVyc2FyLmxlZGdlci52MS5DcmVhdGVBY2NvdW50UmVzcG9uc2UiNIq1GDAKFWxlZGdlci5hY2NvdW50cy53cml0ZRCIJxiw6gEqCWxlZGdlcl9pZDoBKlACWAESnQEKE0JhdGNoQ3JlYXRlQWNjb3VudHMSLC5idXJzYXIubGVkZ2VyLnYxLkJhdGNoQ3JlYXRlQWNjb3VudHNSZXF1ZXN0Gi0uYnVyc2FyLmxlZGdlci52MS5CYXRjaENyZWF0ZUFjY291bnRzUmVzcG9uc2UiKYq1GCUKFWxlZGdlci5hY2NvdW50cy53cml0ZRCIJxiw6gE6ASpQAlgBEoIBCgpHZXRBY2NvdW50EiMuYnVyc2FyLmxlZGdlci52MS5HZXRBY2NvdW50UmVxdWVzdBokLmJ1cnNhci5sZWRnZXIudjEuR2V0QWNjb3VudFJlc3BvbnNlIimQAgGKtRgiChRsZWRnZXIuYWNjb3VudHMucmVhZBCIJxiw6gE6ASpQAhK0AQoVVXBkYXRlQWNjb3VudE1ldGFkYXRhEi4uYnVyc2FyLmxlZGdlci52MS5VcGRhdGVBY2NvdW50TWV0YWRhdGFSZXF1ZXN0Gi8uYnVyc2FyLmxlZGdlci52MS5VcGRhdGVBY2NvdW50TWV0YWRhdGFSZXNwb25zZSI6irUYNgoVbGVkZ2VyLmFjY291bnRzLndyaXRlEIgnGLDqASoPaWRlbXBvdGVuY3lfa2V5OgEqUAJYARKuAQoTVXBkYXRlQWNjb3VudExpbWl0cxIsLmJ1cnNhci5sZWRnZXIudjEuVXBkYXRlQWNjb3VudExpbWl0c1JlcXVlc3QaLS5idXJzYXIubGVkZ2VyLnYxLlVwZGF0ZUFjY291bnRMaW1pdHNSZXNwb25zZSI6irUYNgoVbGVkZ2VyLmFjY291bnRzLndyaXRlEIgnGLDqASoPaWRlbXBvdGVuY3lfa2V5OgEqUAJYARKcAQoNRnJlZXplQWNjb3VudBImLmJ1cnNhci5sZWRnZXIudjEuRnJlZXplQWNjb3VudFJlcXVlc3QaJy5idXJzYXIubGVkZ2VyLnYxLkZyZWV6ZUFjY291bnRSZXNwb25zZSI6irUYNgoVbGVkZ2VyLmFjY291bnRzLndyaXRlEIgnGLDqASoPaWRlbXBvdGVuY3lfa2V5OgEqUAJYARKiAQoPVW5mcmVlemVBY2NvdW50EiguYnVyc2FyLmxlZGdlci52MS5VbmZyZWV6ZUFjY291bnRSZXF1ZXN0GikuYnVyc2FyLmxlZGdlci52MS5VbmZyZWV6ZUFjY291bnRSZXNwb25zZSI6irUYNgoVbGVkZ2VyLmFjY291bnRzLndyaXRlEIgnGLDqASoPaWRlbXBvdGVuY3lfa2V5OgEqUAJYARKZAQoMQ2xvc2VBY2NvdW50EiUuYnVyc2FyLmxlZGdlci52MS5DbG9zZUFjY291bnRSZXF1ZXN0GiYuYnVyc2FyLmxlZGdlci52MS5DbG9zZUFjY291bnRSZXNwb25zZSI6irUYNgoVbGVkZ2VyLmFjY291bnRzLndyaXRlEIgnGLDqASoPaWRlbXBvdGVuY3lfa2V5OgEqUAJYARKIAQoMTGlzdEFjY291bnRzEiUuYnVyc2FyLmxlZGdlci52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiYuYnVyc2FyLmxlZGdlci52MS5MaXN0QWNjb3VudHNSZXNwb25zZSIpkAIBirUYIgoUbGVkZ2VyLmFjY291bnRzLnJlYWQQiCcYsOoBOgEqUAMSpAEKD1Bvc3RUcmFuc2FjdGlvbhIoLmJ1cnNhci5sZWRnZXIudjEuUG9zdFRyYW5zYWN0aW9uUmVxdWVzdBopLmJ1cnNhci5sZWRnZXIudjEuUG9zdFRyYW5zYWN0aW9uUmVzcG9uc2UiPIq1GDgKGWxlZGdlci50cmFuc2FjdGlvbnMud3JpdGUQiCcYsOoBKg9pZGVtcG90ZW5jeV9rZXk6ASpQARKlAQoVQmF0Y2hQb3N0VHJhbnNhY3Rpb25zEi4uYnVyc2FyLmxlZGdlci52MS5CYXRjaFBvc3RUcmFuc2FjdGlvbnNSZXF1ZXN0Gi8uYnVyc2FyLmxlZGdlci52MS5CYXRjaFBvc3RUcmFuc2FjdGlvbnNSZXNwb25zZSIrirUYJwoZbGVkZ2VyLnRyYW5zYWN0aW9ucy53cml0ZRCIJxiw6gE6ASpQARKtAQoWU3RyZWFtUG9zdFRyYW5zYWN0aW9ucxIvLmJ1cnNhci5sZWRnZXIudjEuU3RyZWFtUG9zdFRyYW5zYWN0aW9uc1JlcXVlc3QaMC5idXJzYXIubGVkZ2VyLnYxLlN0cmVhbVBvc3RUcmFuc2FjdGlvbnNSZXNwb25zZSIsirUYKAoZbGVkZ2VyLnRyYW5zYWN0aW9ucy53cml0ZRDAzyQYwM8kOgEqUAEoATABEqEBChNTaW11bGF0ZVRyYW5zYWN0aW9uEiwuYnVyc2FyLmxlZGdlci52MS5TaW11bGF0ZVRyYW5zYWN0aW9uUmVxdWVzdBotLmJ1cnNhci5sZWRnZXIudjEuU2ltdWxhdGVUcmFuc2FjdGlvblJlc3BvbnNlIi2QAgGKtRgmChhsZWRnZXIudHJhbnNhY3Rpb25zLnJlYWQQiCcYsOoBOgEqUAISrwEKElJldmVyc2VUcmFuc2FjdGlvbhIrLmJ1cnNhci5sZWRnZXIudjEuUmV2ZXJzZVRyYW5zYWN0aW9uUmVxdWVzdBosLmJ1cnNhci5sZWRnZXIudjEuUmV2ZXJzZVRyYW5zYWN0aW9uUmVzcG9uc2UiPoq1GDoKGWxlZGdlci50cmFuc2FjdGlvbnMud3JpdGUQiCcYsOoBKg9pZGVtcG90ZW5jeV9rZXk6ASpQAVgBEpIBCg5HZXRUcmFuc2FjdGlvbhInLmJ1cnNhci5sZWRnZXIudjEuR2V0VHJhbnNhY3Rpb25SZXF1ZXN0GiguYnVyc2FyLmxlZGdlci52MS5HZXRUcmFuc2FjdGlvblJlc3BvbnNlIi2QAgGKtRgmChhsZWRnZXIudHJhbnNhY3Rpb25zLnJlYWQQiCcYsOoBOgEqUAISmAEKEExpc3RUcmFuc2FjdGlvbnMSKS5idXJzYXIubGVkZ2VyLnYxLkxpc3RUcmFuc2FjdGlvbnNSZXF1ZXN0GiouYnVyc2FyLmxlZGdlci52MS5MaXN0VHJhbnNhY3Rpb25zUmVzcG9uc2UiLZACAYq1GCYKGGxlZGdlci50cmFuc2FjdGlvbnMucmVhZBCIJxiw6gE6ASpQAxKIAQoKR2V0QmFsYW5jZRIjLmJ1cnNhci5sZWRnZXIudjEuR2V0QmFsYW5jZVJlcXVlc3QaJC5idXJzYXIubGVkZ2VyLnYxLkdldEJhbGFuY2VSZXNwb25zZSIvkAIBirUYKAoUbGVkZ2VyLmJhbGFuY2VzLnJlYWQQiCcYsOoBOgEqSgQIZBACUAIShAEKC0xpc3RFbnRyaWVzEiQuYnVyc2FyLmxlZGdlci52MS5MaXN0RW50cmllc1JlcXVlc3QaJS5idXJzYXIubGVkZ2VyLnYxLkxpc3RFbnRyaWVzUmVzcG9uc2UiKJACAYq1GCEKE2xlZGdlci5lbnRyaWVzLnJlYWQQiCcYsOoBOgEqUAMSkQEKD0dldFRyaWFsQmFsYW5jZRIoLmJ1cnNhci5sZWRnZXIudjEuR2V0VHJpYWxCYWxhbmNlUmVxdWVzdBopLmJ1cnNhci5sZWRnZXIudjEuR2V0VHJpYWxCYWxhbmNlUmVzcG9uc2UiKZACAYq1GCIKFGxlZGdlci5iYWxhbmNlcy5yZWFkEIgnGLDqAToBKlACEpcBChFBZ2dyZWdhdGVCYWxhbmNlcxIqLmJ1cnNhci5sZWRnZXIudjEuQWdncmVnYXRlQmFsYW5jZXNSZXF1ZXN0GisuYnVyc2FyLmxlZGdlci52MS5BZ2dyZWdhdGVCYWxhbmNlc1Jlc3BvbnNlIimQAgGKtRgiChRsZWRnZXIuYmFsYW5jZXMucmVhZBCIJxiw6gE6ASpQAhKVAQoLQ2xvc2VQZXJpb2QSJC5idXJzYXIubGVkZ2VyLnYxLkNsb3NlUGVyaW9kUmVxdWVzdBolLmJ1cnNhci5sZWRnZXIudjEuQ2xvc2VQZXJpb2RSZXNwb25zZSI5irUYNQoUbGVkZ2VyLnBlcmlvZHMud3JpdGUQiCcYsOoBKg9pZGVtcG90ZW5jeV9rZXk6ASpQAlgBEoQBCgtMaXN0UGVyaW9kcxIkLmJ1cnNhci5sZWRnZXIudjEuTGlzdFBlcmlvZHNSZXF1ZXN0GiUuYnVyc2FyLmxlZGdlci52MS5MaXN0UGVyaW9kc1Jlc3BvbnNlIiiQAgGKtRghChNsZWRnZXIucGVyaW9kcy5yZWFkEIgnGLDqAToBKlADEpcBChFMaXN0U3VzcGVuc2VJdGVtcxIqLmJ1cnNhci5sZWRnZXIudjEuTGlzdFN1c3BlbnNlSXRlbXNSZXF1ZXN0GisuYnVyc2FyLmxlZGdlci52MS5MaXN0U3VzcGVuc2VJdGVtc1Jlc3BvbnNlIimQAgGKtRgiChRsZWRnZXIuc3VzcGVuc2UucmVhZBCIJxiw6gE6ASpQAxKuAQoTUmVsZWFzZVN1c3BlbnNlSXRlbRIsLmJ1cnNhci5sZWRnZXIudjEuUmVsZWFzZVN1c3BlbnNlSXRlbVJlcXVlc3QaLS5idXJzYXIubGVkZ2VyLnYxLlJlbGVhc2VTdXNwZW5zZUl0ZW1SZXNwb25zZSI6irUYNgoVbGVkZ2VyLnN1c3BlbnNlLndyaXRlEIgnGLDqASoPaWRlbXBvdGVuY3lfa2V5OgEqUAFYARKXAQoRTGlzdFBheW1lbnRTdGF0ZXMSKi5idXJzYXIubGVkZ2VyLnYxLkxpc3RQYXltZW50U3RhdGVzUmVxdWVzdBorLmJ1cnNhci5sZWRnZXIudjEuTGlzdFBheW1lbnRTdGF0ZXNSZXNwb25zZSIpkAIBirUYIgoUbGVkZ2VyLnBheW1lbnRzLnJlYWQQiCcYsOoBOgEqUAMaJ4q1GCMKDmxlZGdlci1zZXJ2aWNlEgZsZWRnZXIaBwjcgz0Q+gEgAmIGcHJvdG8z", [file_buf_validate_validate, file_bursar_ledger_v1_account, file_bursar_ledger_v1_account_requests, file_bursar_ledger_v1_metadata, file_bursar_ledger_v1_period_requests, file_bursar_ledger_v1_suspense, file_bursar_ledger_v1_transaction, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * CreateLedgerRequest names a new ledger.
@@ -305,6 +313,21 @@ export type CreateAccountRequest = Message<"bursar.ledger.v1.CreateAccountReques
    * @generated from field: bursar.ledger.v1.AccountKind kind = 3;
    */
   kind: AccountKind;
+
+  /**
+   * Bounds of its balance; absent: none. A floor above zero or a ceiling below
+   * zero would be broken at once and is refused.
+   *
+   * @generated from field: bursar.ledger.v1.AccountLimits limits = 4;
+   */
+  limits?: AccountLimits | undefined;
+
+  /**
+   * Notes; their order carries no meaning.
+   *
+   * @generated from field: repeated bursar.ledger.v1.Metadata metadata = 5;
+   */
+  metadata: Metadata[];
 };
 
 /**
@@ -375,6 +398,42 @@ export type ListAccountsRequest = Message<"bursar.ledger.v1.ListAccountsRequest"
    * @generated from field: string code_prefix = 4;
    */
   codePrefix: string;
+
+  /**
+   * Only accounts of this status, when set.
+   *
+   * @generated from field: bursar.ledger.v1.AccountStatus status = 5;
+   */
+  status: AccountStatus;
+
+  /**
+   * Only accounts of this kind, when set.
+   *
+   * @generated from field: bursar.ledger.v1.AccountKind kind = 6;
+   */
+  kind: AccountKind;
+
+  /**
+   * Only accounts of this asset, when set.
+   *
+   * @generated from field: string asset_code = 7;
+   */
+  assetCode: string;
+
+  /**
+   * Only accounts with all of these notes, when set.
+   *
+   * @generated from field: repeated bursar.ledger.v1.Metadata metadata = 8;
+   */
+  metadata: Metadata[];
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 9;
+   */
+  minLedgerSequence: bigint;
 };
 
 /**
@@ -459,6 +518,21 @@ export type PostTransactionRequest = Message<"bursar.ledger.v1.PostTransactionRe
    * @generated from field: google.protobuf.Timestamp effective_time = 6;
    */
   effectiveTime?: Timestamp | undefined;
+
+  /**
+   * What must hold right before it; every one of them, or it is refused.
+   *
+   * @generated from field: repeated bursar.ledger.v1.Precondition preconditions = 7;
+   */
+  preconditions: Precondition[];
+
+  /**
+   * Within a batch: requests with the same group are posted all or none. Refused
+   * in PostTransaction and in a stream.
+   *
+   * @generated from field: string link_group = 8;
+   */
+  linkGroup: string;
 };
 
 /**
@@ -467,6 +541,84 @@ export type PostTransactionRequest = Message<"bursar.ledger.v1.PostTransactionRe
  */
 export const PostTransactionRequestSchema: GenMessage<PostTransactionRequest> = /*@__PURE__*/
   messageDesc(file_bursar_ledger_v1_ledger_service, 14);
+
+/**
+ * Precondition is what must hold of an account right before a transaction. It
+ * guards a decision that was made on what was read earlier.
+ *
+ * @generated from message bursar.ledger.v1.Precondition
+ */
+export type Precondition = Message<"bursar.ledger.v1.Precondition"> & {
+  /**
+   * Account, which the transaction need not touch.
+   *
+   * @generated from field: bursar.ledger.v1.AccountKey account = 1;
+   */
+  account?: AccountKey | undefined;
+
+  /**
+   * Bounds of its balance.
+   *
+   * @generated from field: bursar.ledger.v1.AmountRange balance = 2;
+   */
+  balance?: AmountRange | undefined;
+
+  /**
+   * Bounds of its available balance.
+   *
+   * @generated from field: bursar.ledger.v1.AmountRange available = 3;
+   */
+  available?: AmountRange | undefined;
+
+  /**
+   * Its version: nothing was written to it since it was read.
+   *
+   * @generated from field: optional int64 version = 4;
+   */
+  version?: bigint | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.Precondition.
+ * Use `create(PreconditionSchema)` to create a new message.
+ */
+export const PreconditionSchema: GenMessage<Precondition> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 15);
+
+/**
+ * AmountRange bounds an amount; every bound that is given must hold.
+ *
+ * @generated from message bursar.ledger.v1.AmountRange
+ */
+export type AmountRange = Message<"bursar.ledger.v1.AmountRange"> & {
+  /**
+   * Least it may be.
+   *
+   * @generated from field: optional int64 gte_minor = 1;
+   */
+  gteMinor?: bigint | undefined;
+
+  /**
+   * Most it may be.
+   *
+   * @generated from field: optional int64 lte_minor = 2;
+   */
+  lteMinor?: bigint | undefined;
+
+  /**
+   * What it must be.
+   *
+   * @generated from field: optional int64 eq_minor = 3;
+   */
+  eqMinor?: bigint | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.AmountRange.
+ * Use `create(AmountRangeSchema)` to create a new message.
+ */
+export const AmountRangeSchema: GenMessage<AmountRange> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 16);
 
 /**
  * PostTransactionResponse holds what was written.
@@ -482,7 +634,8 @@ export type PostTransactionResponse = Message<"bursar.ledger.v1.PostTransactionR
   transaction?: Transaction | undefined;
 
   /**
-   * Balances of the accounts it touched, right after it; empty when replayed.
+   * Balances of the accounts it touched, right after it. Of an earlier call's,
+   * without what was pending then.
    *
    * @generated from field: repeated bursar.ledger.v1.Balance balances = 2;
    */
@@ -501,7 +654,7 @@ export type PostTransactionResponse = Message<"bursar.ledger.v1.PostTransactionR
  * Use `create(PostTransactionResponseSchema)` to create a new message.
  */
 export const PostTransactionResponseSchema: GenMessage<PostTransactionResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 15);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 17);
 
 /**
  * BatchPostTransactionsRequest carries many transactions.
@@ -529,7 +682,7 @@ export type BatchPostTransactionsRequest = Message<"bursar.ledger.v1.BatchPostTr
  * Use `create(BatchPostTransactionsRequestSchema)` to create a new message.
  */
 export const BatchPostTransactionsRequestSchema: GenMessage<BatchPostTransactionsRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 16);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 18);
 
 /**
  * BatchPostTransactionsResponse holds one result a request, in the same order.
@@ -550,7 +703,7 @@ export type BatchPostTransactionsResponse = Message<"bursar.ledger.v1.BatchPostT
  * Use `create(BatchPostTransactionsResponseSchema)` to create a new message.
  */
 export const BatchPostTransactionsResponseSchema: GenMessage<BatchPostTransactionsResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 17);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 19);
 
 /**
  * PostTransactionResult is what became of one transaction of a batch.
@@ -587,7 +740,7 @@ export type PostTransactionResult = Message<"bursar.ledger.v1.PostTransactionRes
  * Use `create(PostTransactionResultSchema)` to create a new message.
  */
 export const PostTransactionResultSchema: GenMessage<PostTransactionResult> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 18);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 20);
 
 /**
  * ReverseTransactionRequest names the transaction to reverse.
@@ -622,6 +775,28 @@ export type ReverseTransactionRequest = Message<"bursar.ledger.v1.ReverseTransac
    * @generated from field: string description = 4;
    */
   description: string;
+
+  /**
+   * What to reverse of it, entry by entry; empty: all that is left. Debits and
+   * credits must be equal in every asset, as everywhere.
+   *
+   * @generated from field: repeated bursar.ledger.v1.ReversedEntry entries = 5;
+   */
+  entries: ReversedEntry[];
+
+  /**
+   * Notes; their order carries no meaning.
+   *
+   * @generated from field: repeated bursar.ledger.v1.Metadata metadata = 6;
+   */
+  metadata: Metadata[];
+
+  /**
+   * When it counts for the books; absent means when it is recorded.
+   *
+   * @generated from field: google.protobuf.Timestamp effective_time = 7;
+   */
+  effectiveTime?: Timestamp | undefined;
 };
 
 /**
@@ -629,7 +804,35 @@ export type ReverseTransactionRequest = Message<"bursar.ledger.v1.ReverseTransac
  * Use `create(ReverseTransactionRequestSchema)` to create a new message.
  */
 export const ReverseTransactionRequestSchema: GenMessage<ReverseTransactionRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 19);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 21);
+
+/**
+ * ReversedEntry says how much of an entry to reverse.
+ *
+ * @generated from message bursar.ledger.v1.ReversedEntry
+ */
+export type ReversedEntry = Message<"bursar.ledger.v1.ReversedEntry"> & {
+  /**
+   * Its place among the entries of the original, counted from zero.
+   *
+   * @generated from field: int32 entry_index = 1;
+   */
+  entryIndex: number;
+
+  /**
+   * How much of it, in minor units.
+   *
+   * @generated from field: int64 amount_minor = 2;
+   */
+  amountMinor: bigint;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.ReversedEntry.
+ * Use `create(ReversedEntrySchema)` to create a new message.
+ */
+export const ReversedEntrySchema: GenMessage<ReversedEntry> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 22);
 
 /**
  * ReverseTransactionResponse holds the reversal.
@@ -645,7 +848,8 @@ export type ReverseTransactionResponse = Message<"bursar.ledger.v1.ReverseTransa
   transaction?: Transaction | undefined;
 
   /**
-   * Balances of the accounts it touched, right after it; empty when replayed.
+   * Balances of the accounts it touched, right after it. Of an earlier call's,
+   * without what was pending then.
    *
    * @generated from field: repeated bursar.ledger.v1.Balance balances = 2;
    */
@@ -664,7 +868,7 @@ export type ReverseTransactionResponse = Message<"bursar.ledger.v1.ReverseTransa
  * Use `create(ReverseTransactionResponseSchema)` to create a new message.
  */
 export const ReverseTransactionResponseSchema: GenMessage<ReverseTransactionResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 20);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 23);
 
 /**
  * GetTransactionRequest names a transaction.
@@ -701,6 +905,14 @@ export type GetTransactionRequest = Message<"bursar.ledger.v1.GetTransactionRequ
     value: string;
     case: "idempotencyKey";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 4;
+   */
+  minLedgerSequence: bigint;
 };
 
 /**
@@ -708,7 +920,7 @@ export type GetTransactionRequest = Message<"bursar.ledger.v1.GetTransactionRequ
  * Use `create(GetTransactionRequestSchema)` to create a new message.
  */
 export const GetTransactionRequestSchema: GenMessage<GetTransactionRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 21);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 24);
 
 /**
  * GetTransactionResponse holds the transaction.
@@ -729,7 +941,7 @@ export type GetTransactionResponse = Message<"bursar.ledger.v1.GetTransactionRes
  * Use `create(GetTransactionResponseSchema)` to create a new message.
  */
 export const GetTransactionResponseSchema: GenMessage<GetTransactionResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 22);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 25);
 
 /**
  * ListTransactionsRequest asks for a page of transactions.
@@ -764,6 +976,21 @@ export type ListTransactionsRequest = Message<"bursar.ledger.v1.ListTransactions
    * @generated from field: string payment_id = 4;
    */
   paymentId: string;
+
+  /**
+   * Only those with all of these notes, when set. Not together with payment_id.
+   *
+   * @generated from field: repeated bursar.ledger.v1.Metadata metadata = 5;
+   */
+  metadata: Metadata[];
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 6;
+   */
+  minLedgerSequence: bigint;
 };
 
 /**
@@ -771,7 +998,7 @@ export type ListTransactionsRequest = Message<"bursar.ledger.v1.ListTransactions
  * Use `create(ListTransactionsRequestSchema)` to create a new message.
  */
 export const ListTransactionsRequestSchema: GenMessage<ListTransactionsRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 23);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 26);
 
 /**
  * ListTransactionsResponse is one page of transactions.
@@ -799,7 +1026,7 @@ export type ListTransactionsResponse = Message<"bursar.ledger.v1.ListTransaction
  * Use `create(ListTransactionsResponseSchema)` to create a new message.
  */
 export const ListTransactionsResponseSchema: GenMessage<ListTransactionsResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 24);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 27);
 
 /**
  * GetBalanceRequest names an account.
@@ -820,6 +1047,21 @@ export type GetBalanceRequest = Message<"bursar.ledger.v1.GetBalanceRequest"> & 
    * @generated from field: bursar.ledger.v1.AccountKey account = 2;
    */
   account?: AccountKey | undefined;
+
+  /**
+   * Looks at the books as they were; absent: as they are.
+   *
+   * @generated from field: bursar.ledger.v1.AsOf as_of = 3;
+   */
+  asOf?: AsOf | undefined;
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 4;
+   */
+  minLedgerSequence: bigint;
 };
 
 /**
@@ -827,7 +1069,7 @@ export type GetBalanceRequest = Message<"bursar.ledger.v1.GetBalanceRequest"> & 
  * Use `create(GetBalanceRequestSchema)` to create a new message.
  */
 export const GetBalanceRequestSchema: GenMessage<GetBalanceRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 25);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 28);
 
 /**
  * GetBalanceResponse holds its balance.
@@ -848,7 +1090,7 @@ export type GetBalanceResponse = Message<"bursar.ledger.v1.GetBalanceResponse"> 
  * Use `create(GetBalanceResponseSchema)` to create a new message.
  */
 export const GetBalanceResponseSchema: GenMessage<GetBalanceResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 26);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 29);
 
 /**
  * ListEntriesRequest asks for a page of an account's entries.
@@ -883,6 +1125,21 @@ export type ListEntriesRequest = Message<"bursar.ledger.v1.ListEntriesRequest"> 
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
+
+  /**
+   * Looks at the books as they were; absent: as they are.
+   *
+   * @generated from field: bursar.ledger.v1.AsOf as_of = 5;
+   */
+  asOf?: AsOf | undefined;
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 6;
+   */
+  minLedgerSequence: bigint;
 };
 
 /**
@@ -890,7 +1147,7 @@ export type ListEntriesRequest = Message<"bursar.ledger.v1.ListEntriesRequest"> 
  * Use `create(ListEntriesRequestSchema)` to create a new message.
  */
 export const ListEntriesRequestSchema: GenMessage<ListEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 27);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 30);
 
 /**
  * AccountEntry is an entry as seen from its account.
@@ -946,7 +1203,7 @@ export type AccountEntry = Message<"bursar.ledger.v1.AccountEntry"> & {
  * Use `create(AccountEntrySchema)` to create a new message.
  */
 export const AccountEntrySchema: GenMessage<AccountEntry> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 28);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 31);
 
 /**
  * ListEntriesResponse is one page of entries.
@@ -974,7 +1231,7 @@ export type ListEntriesResponse = Message<"bursar.ledger.v1.ListEntriesResponse"
  * Use `create(ListEntriesResponseSchema)` to create a new message.
  */
 export const ListEntriesResponseSchema: GenMessage<ListEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 29);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 32);
 
 /**
  * GetTrialBalanceRequest names a ledger.
@@ -988,6 +1245,37 @@ export type GetTrialBalanceRequest = Message<"bursar.ledger.v1.GetTrialBalanceRe
    * @generated from field: string ledger_id = 1;
    */
   ledgerId: string;
+
+  /**
+   * Most accounts to return; zero means all of them, as long as they are no more
+   * than 10000. More than 1000 is lowered to 1000. All pages show the same
+   * sequence; the totals on each are those of its own accounts.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the previous page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * Looks at the books as they were; absent: as they are.
+   *
+   * @generated from field: bursar.ledger.v1.AsOf as_of = 4;
+   */
+  asOf?: AsOf | undefined;
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 5;
+   */
+  minLedgerSequence: bigint;
 };
 
 /**
@@ -995,7 +1283,7 @@ export type GetTrialBalanceRequest = Message<"bursar.ledger.v1.GetTrialBalanceRe
  * Use `create(GetTrialBalanceRequestSchema)` to create a new message.
  */
 export const GetTrialBalanceRequestSchema: GenMessage<GetTrialBalanceRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 30);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 33);
 
 /**
  * AssetTotal sums up one asset over all accounts.
@@ -1030,7 +1318,7 @@ export type AssetTotal = Message<"bursar.ledger.v1.AssetTotal"> & {
  * Use `create(AssetTotalSchema)` to create a new message.
  */
 export const AssetTotalSchema: GenMessage<AssetTotal> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 31);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 34);
 
 /**
  * GetTrialBalanceResponse holds every balance of a ledger.
@@ -1058,6 +1346,13 @@ export type GetTrialBalanceResponse = Message<"bursar.ledger.v1.GetTrialBalanceR
    * @generated from field: int64 ledger_sequence = 3;
    */
   ledgerSequence: bigint;
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 4;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -1065,7 +1360,7 @@ export type GetTrialBalanceResponse = Message<"bursar.ledger.v1.GetTrialBalanceR
  * Use `create(GetTrialBalanceResponseSchema)` to create a new message.
  */
 export const GetTrialBalanceResponseSchema: GenMessage<GetTrialBalanceResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 32);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 35);
 
 /**
  * ListPaymentStatesRequest asks for a page of payments.
@@ -1100,6 +1395,14 @@ export type ListPaymentStatesRequest = Message<"bursar.ledger.v1.ListPaymentStat
    * @generated from field: string order_id = 4;
    */
   orderId: string;
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 5;
+   */
+  minLedgerSequence: bigint;
 };
 
 /**
@@ -1107,7 +1410,7 @@ export type ListPaymentStatesRequest = Message<"bursar.ledger.v1.ListPaymentStat
  * Use `create(ListPaymentStatesRequestSchema)` to create a new message.
  */
 export const ListPaymentStatesRequestSchema: GenMessage<ListPaymentStatesRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 33);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 36);
 
 /**
  * ListPaymentStatesResponse is one page of payments.
@@ -1135,7 +1438,286 @@ export type ListPaymentStatesResponse = Message<"bursar.ledger.v1.ListPaymentSta
  * Use `create(ListPaymentStatesResponseSchema)` to create a new message.
  */
 export const ListPaymentStatesResponseSchema: GenMessage<ListPaymentStatesResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_ledger_service, 34);
+  messageDesc(file_bursar_ledger_v1_ledger_service, 37);
+
+/**
+ * StreamPostTransactionsRequest carries one transaction.
+ *
+ * @generated from message bursar.ledger.v1.StreamPostTransactionsRequest
+ */
+export type StreamPostTransactionsRequest = Message<"bursar.ledger.v1.StreamPostTransactionsRequest"> & {
+  /**
+   * The transaction. All of a stream are of one ledger.
+   *
+   * @generated from field: bursar.ledger.v1.PostTransactionRequest request = 1;
+   */
+  request?: PostTransactionRequest | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.StreamPostTransactionsRequest.
+ * Use `create(StreamPostTransactionsRequestSchema)` to create a new message.
+ */
+export const StreamPostTransactionsRequestSchema: GenMessage<StreamPostTransactionsRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 38);
+
+/**
+ * StreamPostTransactionsResponse answers one transaction, or sums up.
+ *
+ * @generated from message bursar.ledger.v1.StreamPostTransactionsResponse
+ */
+export type StreamPostTransactionsResponse = Message<"bursar.ledger.v1.StreamPostTransactionsResponse"> & {
+  /**
+   * Answer or summary.
+   *
+   * @generated from oneof bursar.ledger.v1.StreamPostTransactionsResponse.step
+   */
+  step: {
+    /**
+     * What became of the next request, in their order.
+     *
+     * @generated from field: bursar.ledger.v1.PostTransactionResult result = 1;
+     */
+    value: PostTransactionResult;
+    case: "result";
+  } | {
+    /**
+     * All requests are answered: the last message.
+     *
+     * @generated from field: bursar.ledger.v1.StreamPostSummary summary = 2;
+     */
+    value: StreamPostSummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message bursar.ledger.v1.StreamPostTransactionsResponse.
+ * Use `create(StreamPostTransactionsResponseSchema)` to create a new message.
+ */
+export const StreamPostTransactionsResponseSchema: GenMessage<StreamPostTransactionsResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 39);
+
+/**
+ * StreamPostSummary counts what became of the requests of a stream.
+ *
+ * @generated from message bursar.ledger.v1.StreamPostSummary
+ */
+export type StreamPostSummary = Message<"bursar.ledger.v1.StreamPostSummary"> & {
+  /**
+   * Requests that were posted by this stream.
+   *
+   * @generated from field: int64 posted = 1;
+   */
+  posted: bigint;
+
+  /**
+   * Requests that an earlier call had posted already.
+   *
+   * @generated from field: int64 replayed = 2;
+   */
+  replayed: bigint;
+
+  /**
+   * Requests that were refused.
+   *
+   * @generated from field: int64 refused = 3;
+   */
+  refused: bigint;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.StreamPostSummary.
+ * Use `create(StreamPostSummarySchema)` to create a new message.
+ */
+export const StreamPostSummarySchema: GenMessage<StreamPostSummary> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 40);
+
+/**
+ * SimulateTransactionRequest carries one transaction.
+ *
+ * @generated from message bursar.ledger.v1.SimulateTransactionRequest
+ */
+export type SimulateTransactionRequest = Message<"bursar.ledger.v1.SimulateTransactionRequest"> & {
+  /**
+   * The transaction.
+   *
+   * @generated from field: bursar.ledger.v1.PostTransactionRequest request = 1;
+   */
+  request?: PostTransactionRequest | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.SimulateTransactionRequest.
+ * Use `create(SimulateTransactionRequestSchema)` to create a new message.
+ */
+export const SimulateTransactionRequestSchema: GenMessage<SimulateTransactionRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 41);
+
+/**
+ * SimulateTransactionResponse tells what would become of it.
+ *
+ * @generated from message bursar.ledger.v1.SimulateTransactionResponse
+ */
+export type SimulateTransactionResponse = Message<"bursar.ledger.v1.SimulateTransactionResponse"> & {
+  /**
+   * Posted, with the sequence and time that it would have now, or refused.
+   *
+   * @generated from field: bursar.ledger.v1.PostTransactionResult result = 1;
+   */
+  result?: PostTransactionResult | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.SimulateTransactionResponse.
+ * Use `create(SimulateTransactionResponseSchema)` to create a new message.
+ */
+export const SimulateTransactionResponseSchema: GenMessage<SimulateTransactionResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 42);
+
+/**
+ * AggregateBalancesRequest names accounts by a prefix of their codes.
+ *
+ * @generated from message bursar.ledger.v1.AggregateBalancesRequest
+ */
+export type AggregateBalancesRequest = Message<"bursar.ledger.v1.AggregateBalancesRequest"> & {
+  /**
+   * Ledger.
+   *
+   * @generated from field: string ledger_id = 1;
+   */
+  ledgerId: string;
+
+  /**
+   * Segments that their codes begin with: `assets:stripe` names itself and all
+   * below it. Empty: all accounts.
+   *
+   * @generated from field: string code_prefix = 2;
+   */
+  codePrefix: string;
+
+  /**
+   * How many segments below the prefix to tell apart; zero: none, one sum an asset.
+   *
+   * @generated from field: int32 depth = 3;
+   */
+  depth: number;
+
+  /**
+   * Only this asset, when set.
+   *
+   * @generated from field: string asset_code = 4;
+   */
+  assetCode: string;
+
+  /**
+   * Looks at the books as they were; absent: as they are.
+   *
+   * @generated from field: bursar.ledger.v1.AsOf as_of = 5;
+   */
+  asOf?: AsOf | undefined;
+
+  /**
+   * The answer knows at least this sequence, of a reply or an event that was
+   * seen before. FAILED_PRECONDITION when the ledger has not come to it.
+   *
+   * @generated from field: int64 min_ledger_sequence = 6;
+   */
+  minLedgerSequence: bigint;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.AggregateBalancesRequest.
+ * Use `create(AggregateBalancesRequestSchema)` to create a new message.
+ */
+export const AggregateBalancesRequestSchema: GenMessage<AggregateBalancesRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 43);
+
+/**
+ * AggregateBalancesResponse holds the sums.
+ *
+ * @generated from message bursar.ledger.v1.AggregateBalancesResponse
+ */
+export type AggregateBalancesResponse = Message<"bursar.ledger.v1.AggregateBalancesResponse"> & {
+  /**
+   * Sums, by code and asset. RESOURCE_EXHAUSTED when there would be more than
+   * 10000 of them.
+   *
+   * @generated from field: repeated bursar.ledger.v1.AggregateBalance balances = 1;
+   */
+  balances: AggregateBalance[];
+
+  /**
+   * Sequence of the latest fact that is counted.
+   *
+   * @generated from field: int64 ledger_sequence = 2;
+   */
+  ledgerSequence: bigint;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.AggregateBalancesResponse.
+ * Use `create(AggregateBalancesResponseSchema)` to create a new message.
+ */
+export const AggregateBalancesResponseSchema: GenMessage<AggregateBalancesResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 44);
+
+/**
+ * AggregateBalance sums up the accounts under one prefix, in one asset.
+ *
+ * @generated from message bursar.ledger.v1.AggregateBalance
+ */
+export type AggregateBalance = Message<"bursar.ledger.v1.AggregateBalance"> & {
+  /**
+   * Common prefix of their codes.
+   *
+   * @generated from field: string code_prefix = 1;
+   */
+  codePrefix: string;
+
+  /**
+   * Asset.
+   *
+   * @generated from field: string asset_code = 2;
+   */
+  assetCode: string;
+
+  /**
+   * Number of accounts.
+   *
+   * @generated from field: int64 accounts = 3;
+   */
+  accounts: bigint;
+
+  /**
+   * Sum of all debits.
+   *
+   * @generated from field: int64 debits_minor = 4;
+   */
+  debitsMinor: bigint;
+
+  /**
+   * Sum of all credits.
+   *
+   * @generated from field: int64 credits_minor = 5;
+   */
+  creditsMinor: bigint;
+
+  /**
+   * Debits less credits when all of them are assets or expenses, credits less
+   * debits when none is; absent when they are mixed.
+   *
+   * @generated from field: optional int64 balance_minor = 6;
+   */
+  balanceMinor?: bigint | undefined;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.AggregateBalance.
+ * Use `create(AggregateBalanceSchema)` to create a new message.
+ */
+export const AggregateBalanceSchema: GenMessage<AggregateBalance> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_ledger_service, 45);
 
 /**
  * LedgerService keeps double-entry books. Every write is safe to repeat, every
@@ -1208,6 +1790,80 @@ export const LedgerService: GenService<{
     output: typeof CreateAccountResponseSchema;
   },
   /**
+   * BatchCreateAccounts opens many accounts; each is opened or refused by itself,
+   * with the answer that CreateAccount would give.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.BatchCreateAccounts
+   */
+  batchCreateAccounts: {
+    methodKind: "unary";
+    input: typeof BatchCreateAccountsRequestSchema;
+    output: typeof BatchCreateAccountsResponseSchema;
+  },
+  /**
+   * GetAccount returns one account and its balance. NOT_FOUND when there is none.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.GetAccount
+   */
+  getAccount: {
+    methodKind: "unary";
+    input: typeof GetAccountRequestSchema;
+    output: typeof GetAccountResponseSchema;
+  },
+  /**
+   * UpdateAccountMetadata replaces the notes of an account, once per idempotency key.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.UpdateAccountMetadata
+   */
+  updateAccountMetadata: {
+    methodKind: "unary";
+    input: typeof UpdateAccountMetadataRequestSchema;
+    output: typeof UpdateAccountMetadataResponseSchema;
+  },
+  /**
+   * UpdateAccountLimits replaces the limits of an account, once per idempotency key.
+   * FAILED_PRECONDITION when its balances would break them.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.UpdateAccountLimits
+   */
+  updateAccountLimits: {
+    methodKind: "unary";
+    input: typeof UpdateAccountLimitsRequestSchema;
+    output: typeof UpdateAccountLimitsResponseSchema;
+  },
+  /**
+   * FreezeAccount stops entries on an account until it is unfrozen. What providers'
+   * facts would write there goes to suspense.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.FreezeAccount
+   */
+  freezeAccount: {
+    methodKind: "unary";
+    input: typeof FreezeAccountRequestSchema;
+    output: typeof FreezeAccountResponseSchema;
+  },
+  /**
+   * UnfreezeAccount lets entries on an account again.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.UnfreezeAccount
+   */
+  unfreezeAccount: {
+    methodKind: "unary";
+    input: typeof UnfreezeAccountRequestSchema;
+    output: typeof UnfreezeAccountResponseSchema;
+  },
+  /**
+   * CloseAccount ends an account for ever. FAILED_PRECONDITION unless its balance is
+   * zero and nothing is held on it.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.CloseAccount
+   */
+  closeAccount: {
+    methodKind: "unary";
+    input: typeof CloseAccountRequestSchema;
+    output: typeof CloseAccountResponseSchema;
+  },
+  /**
    * ListAccounts returns a page of accounts, by code and asset.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.ListAccounts
@@ -1232,7 +1888,8 @@ export const LedgerService: GenService<{
   },
   /**
    * BatchPostTransactions writes many transactions; each is posted or refused by
-   * itself, with the answer that PostTransaction would give.
+   * itself, with the answer that PostTransaction would give. Those of one link
+   * group are posted all or none.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.BatchPostTransactions
    */
@@ -1242,8 +1899,32 @@ export const LedgerService: GenService<{
     output: typeof BatchPostTransactionsResponseSchema;
   },
   /**
-   * ReverseTransaction posts the opposite of a transaction, once. The original
-   * stays as it is.
+   * StreamPostTransactions writes transactions as they come and answers each, in
+   * order, with the answer that PostTransaction would give. It reads ahead of its
+   * answers by a bounded number only. Its last message sums up: a stream that ends
+   * without it was cut off, and what was not answered may be sent again.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.StreamPostTransactions
+   */
+  streamPostTransactions: {
+    methodKind: "bidi_streaming";
+    input: typeof StreamPostTransactionsRequestSchema;
+    output: typeof StreamPostTransactionsResponseSchema;
+  },
+  /**
+   * SimulateTransaction tells what PostTransaction would answer now, and writes
+   * nothing. No key is used up.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.SimulateTransaction
+   */
+  simulateTransaction: {
+    methodKind: "unary";
+    input: typeof SimulateTransactionRequestSchema;
+    output: typeof SimulateTransactionResponseSchema;
+  },
+  /**
+   * ReverseTransaction posts the opposite of a transaction, or of some of it. The
+   * original stays as it is, and no more of it is reversed than it is.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.ReverseTransaction
    */
@@ -1305,6 +1986,60 @@ export const LedgerService: GenService<{
     methodKind: "unary";
     input: typeof GetTrialBalanceRequestSchema;
     output: typeof GetTrialBalanceResponseSchema;
+  },
+  /**
+   * AggregateBalances sums up the balances of all accounts under a prefix of their
+   * codes, by asset and, when asked, by the next segments.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.AggregateBalances
+   */
+  aggregateBalances: {
+    methodKind: "unary";
+    input: typeof AggregateBalancesRequestSchema;
+    output: typeof AggregateBalancesResponseSchema;
+  },
+  /**
+   * ClosePeriod closes the time before an end: nothing new can count there.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.ClosePeriod
+   */
+  closePeriod: {
+    methodKind: "unary";
+    input: typeof ClosePeriodRequestSchema;
+    output: typeof ClosePeriodResponseSchema;
+  },
+  /**
+   * ListPeriods returns a page of closed periods, latest first.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.ListPeriods
+   */
+  listPeriods: {
+    methodKind: "unary";
+    input: typeof ListPeriodsRequestSchema;
+    output: typeof ListPeriodsResponseSchema;
+  },
+  /**
+   * ListSuspenseItems returns a page of entries of providers' facts that stand on the
+   * suspense account, oldest first.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.ListSuspenseItems
+   */
+  listSuspenseItems: {
+    methodKind: "unary";
+    input: typeof ListSuspenseItemsRequestSchema;
+    output: typeof ListSuspenseItemsResponseSchema;
+  },
+  /**
+   * ReleaseSuspenseItem posts a transaction that moves an entry from suspense to
+   * where it belongs, once. FAILED_PRECONDITION while it still cannot be written
+   * there.
+   *
+   * @generated from rpc bursar.ledger.v1.LedgerService.ReleaseSuspenseItem
+   */
+  releaseSuspenseItem: {
+    methodKind: "unary";
+    input: typeof ReleaseSuspenseItemRequestSchema;
+    output: typeof ReleaseSuspenseItemResponseSchema;
   },
   /**
    * ListPaymentStates returns a page of payments with their totals, by id.

@@ -7,6 +7,10 @@ import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { AccountKey, Side } from "./account_pb.ts";
 import { file_bursar_ledger_v1_account } from "./account_pb.ts";
+import type { Hold } from "./hold_pb.ts";
+import { file_bursar_ledger_v1_hold } from "./hold_pb.ts";
+import type { Metadata } from "./metadata_pb.ts";
+import { file_bursar_ledger_v1_metadata } from "./metadata_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -16,7 +20,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/ledger/v1/transaction.proto.
  */
 export const file_bursar_ledger_v1_transaction: GenFile = /*@__PURE__*/
-  fileDesc("CiJidXJzYXIvbGVkZ2VyL3YxL3RyYW5zYWN0aW9uLnByb3RvEhBidXJzYXIubGVkZ2VyLnYxIpUBCgVFbnRyeRI1CgdhY2NvdW50GAEgASgLMhwuYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2V5Qga6SAPIAQESMAoEc2lkZRgCIAEoDjIWLmJ1cnNhci5sZWRnZXIudjEuU2lkZUIKukgHggEEEAEgABIjCgxhbW91bnRfbWlub3IYAyABKANCDbpIBCICIACKtRgCIAEiUQoITWV0YWRhdGESLAoDa2V5GAEgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw2M30kEhcKBXZhbHVlGAIgASgJQgi6SAVyAxiACCLIAwoLVHJhbnNhY3Rpb24SGQoJbGVkZ2VyX2lkGAEgASgJQgaKtRgCGAESHwoPbGVkZ2VyX3NlcXVlbmNlGAIgASgDQgaKtRgCGAESHwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJQgaKtRgCGAESMAoHZW50cmllcxgEIAMoCzIXLmJ1cnNhci5sZWRnZXIudjEuRW50cnlCBoq1GAIYARIbCgtkZXNjcmlwdGlvbhgFIAEoCUIGirUYAhgBEjQKCG1ldGFkYXRhGAYgAygLMhouYnVyc2FyLmxlZGdlci52MS5NZXRhZGF0YUIGirUYAhgBEjoKDmVmZmVjdGl2ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEjkKDXJlY29yZGVkX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAESIQoRcmV2ZXJzZXNfc2VxdWVuY2UYCSABKANCBoq1GAIYARI9Cg1wYXltZW50X3N0YXRlGAogASgLMh4uYnVyc2FyLmxlZGdlci52MS5QYXltZW50U3RhdGVCBoq1GAIYASLLAgoMUGF5bWVudFN0YXRlEiEKCnBheW1lbnRfaWQYASABKAlCDbpIBHICEAGKtRgCGAESEAoIb3JkZXJfaWQYAiABKAkSIAoJbGVkZ2VyX2lkGAMgASgJQg26SARyAhABirUYAhgBEiAKD2xlZGdlcl9zZXF1ZW5jZRgEIAEoA0IHukgEIgIgABIuCg1jdXJyZW5jeV9jb2RlGAUgASgJQhe6SA5yDDIKXltBLVpdezN9JIq1GAIYARIhCgpwYWlkX21pbm9yGAYgASgDQg26SAQiAigAirUYAiABEiUKDnJlZnVuZGVkX21pbm9yGAcgASgDQg26SAQiAigAirUYAiABEiUKDmRpc3B1dGVkX21pbm9yGAggASgDQg26SAQiAigAirUYAiABEiEKCmxvc3RfbWlub3IYCSABKANCDbpIBCICKACKtRgCIAEi7QEKDVJlZnVzYWxEZXRhaWwSKgoHcmVmdXNhbBgBIAEoDjIZLmJ1cnNhci5sZWRnZXIudjEuUmVmdXNhbBIXCg9pZGVtcG90ZW5jeV9rZXkYAiABKAkSLQoHYWNjb3VudBgDIAEoCzIcLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudEtleRISCgphc3NldF9jb2RlGAQgASgJEhcKD2xlZGdlcl9zZXF1ZW5jZRgFIAEoAxIcCgxkZWJpdHNfbWlub3IYBiABKANCBoq1GAIgARIdCg1jcmVkaXRzX21pbm9yGAcgASgDQgaKtRgCIAEqvAMKB1JlZnVzYWwSFwoTUkVGVVNBTF9VTlNQRUNJRklFRBAAEiAKHFJFRlVTQUxfSURFTVBPVEVOQ1lfQ09ORkxJQ1QQARIcChhSRUZVU0FMX0xFREdFUl9OT1RfRk9VTkQQAhIZChVSRUZVU0FMX0xFREdFUl9FWElTVFMQAxIbChdSRUZVU0FMX0FTU0VUX05PVF9GT1VORBAEEhgKFFJFRlVTQUxfQVNTRVRfRVhJU1RTEAUSHQoZUkVGVVNBTF9BQ0NPVU5UX05PVF9GT1VORBAGEhoKFlJFRlVTQUxfQUNDT1VOVF9FWElTVFMQBxIWChJSRUZVU0FMX1VOQkFMQU5DRUQQCBIfChtSRUZVU0FMX0FNT1VOVF9PVVRfT0ZfUkFOR0UQCRIhCh1SRUZVU0FMX1RSQU5TQUNUSU9OX05PVF9GT1VORBAKEhwKGFJFRlVTQUxfQUxSRUFEWV9SRVZFUlNFRBALEh4KGlJFRlVTQUxfTUVUQURBVEFfRFVQTElDQVRFEAwSFwoTUkVGVVNBTF9BU1NFVF9TQ0FMRRANEhgKFFJFRlVTQUxfQUNDT1VOVF9LSU5EEA5iBnByb3RvMw", [file_buf_validate_validate, file_bursar_ledger_v1_account, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
+  fileDesc("CiJidXJzYXIvbGVkZ2VyL3YxL3RyYW5zYWN0aW9uLnByb3RvEhBidXJzYXIubGVkZ2VyLnYxIpUBCgVFbnRyeRI1CgdhY2NvdW50GAEgASgLMhwuYnVyc2FyLmxlZGdlci52MS5BY2NvdW50S2V5Qga6SAPIAQESMAoEc2lkZRgCIAEoDjIWLmJ1cnNhci5sZWRnZXIudjEuU2lkZUIKukgHggEEEAEgABIjCgxhbW91bnRfbWlub3IYAyABKANCDbpIBCICIACKtRgCIAEi0wUKC1RyYW5zYWN0aW9uEhkKCWxlZGdlcl9pZBgBIAEoCUIGirUYAhgBEh8KD2xlZGdlcl9zZXF1ZW5jZRgCIAEoA0IGirUYAhgBEh8KD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIGirUYAhgBEjAKB2VudHJpZXMYBCADKAsyFy5idXJzYXIubGVkZ2VyLnYxLkVudHJ5QgaKtRgCGAESGwoLZGVzY3JpcHRpb24YBSABKAlCBoq1GAIYARI0CghtZXRhZGF0YRgGIAMoCzIaLmJ1cnNhci5sZWRnZXIudjEuTWV0YWRhdGFCBoq1GAIYARI6Cg5lZmZlY3RpdmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYARI5Cg1yZWNvcmRlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEiEKEXJldmVyc2VzX3NlcXVlbmNlGAkgASgDQgaKtRgCGAESPQoNcGF5bWVudF9zdGF0ZRgKIAEoCzIeLmJ1cnNhci5sZWRnZXIudjEuUGF5bWVudFN0YXRlQgaKtRgCGAESIAoQcmV2ZXJzZXNfZW50cmllcxgLIAMoBUIGirUYAhgBEiwKBGhvbGQYDCABKAsyFi5idXJzYXIubGVkZ2VyLnYxLkhvbGRCBoq1GAIYARJDChFzdXNwZW5kZWRfZW50cmllcxgNIAMoCzIgLmJ1cnNhci5sZWRnZXIudjEuU3VzcGVuZGVkRW50cnlCBoq1GAIYARI5Cg1vY2N1cnJlZF90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEjkKCHJlbGVhc2VzGA8gASgLMh8uYnVyc2FyLmxlZGdlci52MS5SZWxlYXNlZEVudHJ5QgaKtRgCGAEigAEKDlN1c3BlbmRlZEVudHJ5EhMKC2VudHJ5X2luZGV4GAEgASgFEi0KB2FjY291bnQYAiABKAsyHC5idXJzYXIubGVkZ2VyLnYxLkFjY291bnRLZXkSKgoHcmVmdXNhbBgDIAEoDjIZLmJ1cnNhci5sZWRnZXIudjEuUmVmdXNhbCI9Cg1SZWxlYXNlZEVudHJ5EhcKD2xlZGdlcl9zZXF1ZW5jZRgBIAEoAxITCgtlbnRyeV9pbmRleBgCIAEoBSLLAgoMUGF5bWVudFN0YXRlEiEKCnBheW1lbnRfaWQYASABKAlCDbpIBHICEAGKtRgCGAESEAoIb3JkZXJfaWQYAiABKAkSIAoJbGVkZ2VyX2lkGAMgASgJQg26SARyAhABirUYAhgBEiAKD2xlZGdlcl9zZXF1ZW5jZRgEIAEoA0IHukgEIgIgABIuCg1jdXJyZW5jeV9jb2RlGAUgASgJQhe6SA5yDDIKXltBLVpdezN9JIq1GAIYARIhCgpwYWlkX21pbm9yGAYgASgDQg26SAQiAigAirUYAiABEiUKDnJlZnVuZGVkX21pbm9yGAcgASgDQg26SAQiAigAirUYAiABEiUKDmRpc3B1dGVkX21pbm9yGAggASgDQg26SAQiAigAirUYAiABEiEKCmxvc3RfbWlub3IYCSABKANCDbpIBCICKACKtRgCIAEitwMKDVJlZnVzYWxEZXRhaWwSKgoHcmVmdXNhbBgBIAEoDjIZLmJ1cnNhci5sZWRnZXIudjEuUmVmdXNhbBIXCg9pZGVtcG90ZW5jeV9rZXkYAiABKAkSLQoHYWNjb3VudBgDIAEoCzIcLmJ1cnNhci5sZWRnZXIudjEuQWNjb3VudEtleRISCgphc3NldF9jb2RlGAQgASgJEhcKD2xlZGdlcl9zZXF1ZW5jZRgFIAEoAxIcCgxkZWJpdHNfbWlub3IYBiABKANCBoq1GAIgARIdCg1jcmVkaXRzX21pbm9yGAcgASgDQgaKtRgCIAESIAoLbGltaXRfbWlub3IYCCABKANCBoq1GAIgAUgAiAEBEiEKDGFjdHVhbF9taW5vchgJIAEoA0IGirUYAiABSAGIAQESLgoKbGltaXRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoFaW5kZXgYCyABKAVIAogBARIUCgxtZXRhZGF0YV9rZXkYDCABKAlCDgoMX2xpbWl0X21pbm9yQg8KDV9hY3R1YWxfbWlub3JCCAoGX2luZGV4KvkICgdSZWZ1c2FsEhcKE1JFRlVTQUxfVU5TUEVDSUZJRUQQABIgChxSRUZVU0FMX0lERU1QT1RFTkNZX0NPTkZMSUNUEAESHAoYUkVGVVNBTF9MRURHRVJfTk9UX0ZPVU5EEAISGQoVUkVGVVNBTF9MRURHRVJfRVhJU1RTEAMSGwoXUkVGVVNBTF9BU1NFVF9OT1RfRk9VTkQQBBIYChRSRUZVU0FMX0FTU0VUX0VYSVNUUxAFEh0KGVJFRlVTQUxfQUNDT1VOVF9OT1RfRk9VTkQQBhIaChZSRUZVU0FMX0FDQ09VTlRfRVhJU1RTEAcSFgoSUkVGVVNBTF9VTkJBTEFOQ0VEEAgSHwobUkVGVVNBTF9BTU9VTlRfT1VUX09GX1JBTkdFEAkSIQodUkVGVVNBTF9UUkFOU0FDVElPTl9OT1RfRk9VTkQQChIcChhSRUZVU0FMX0FMUkVBRFlfUkVWRVJTRUQQCxIeChpSRUZVU0FMX01FVEFEQVRBX0RVUExJQ0FURRAMEhcKE1JFRlVTQUxfQVNTRVRfU0NBTEUQDRIYChRSRUZVU0FMX0FDQ09VTlRfS0lORBAOEhoKFlJFRlVTQUxfQUNDT1VOVF9GUk9aRU4QDxIaChZSRUZVU0FMX0FDQ09VTlRfQ0xPU0VEEBASIwofUkVGVVNBTF9FRkZFQ1RJVkVfVElNRV9UT09fTEFURRAREhkKFVJFRlVTQUxfUEVSSU9EX0NMT1NFRBASEh8KG1JFRlVTQUxfUFJFQ09ORElUSU9OX0ZBSUxFRBATEhcKE1JFRlVTQUxfQkVMT1dfRkxPT1IQFBIZChVSRUZVU0FMX0FCT1ZFX0NFSUxJTkcQFRIdChlSRUZVU0FMX1JFVkVSU0FMX0VYQ0VFREVEEBYSGgoWUkVGVVNBTF9MSU5LRURfUkVGVVNFRBAXEhoKFlJFRlVTQUxfSE9MRF9OT1RfRk9VTkQQGBIWChJSRUZVU0FMX0hPTERfRU5ERUQQGRIYChRSRUZVU0FMX0hPTERfRVhQSVJFRBAaEhkKFVJFRlVTQUxfSE9MRF9FWENFRURFRBAbEhoKFlJFRlVTQUxfQVNTRVRfTUlTTUFUQ0gQHBIdChlSRUZVU0FMX0FDQ09VTlRfTk9UX0VNUFRZEB0SHgoaUkVGVVNBTF9BQ0NPVU5UX05PVF9GUk9aRU4QHhIbChdSRUZVU0FMX0FDQ09VTlRfQ0hBTkdFRBAfEhwKGFJFRlVTQUxfQUNDT1VOVF9SRVNFUlZFRBAgEhgKFFJFRlVTQUxfUEVSSU9EX09SREVSECESHgoaUkVGVVNBTF9TVVNQRU5TRV9OT1RfRk9VTkQQIhIdChlSRUZVU0FMX1NVU1BFTlNFX1JFTEVBU0VEECMSIAocUkVGVVNBTF9TRVFVRU5DRV9OT1RfUkVBQ0hFRBAkEhwKGFJFRlVTQUxfRVhQSVJFX1RJTUVfUEFTVBAlEhsKF1JFRlVTQUxfTElNSVRTX1ZJT0xBVEVEECZiBnByb3RvMw", [file_buf_validate_validate, file_bursar_ledger_v1_account, file_bursar_ledger_v1_hold, file_bursar_ledger_v1_metadata, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * Entry is one leg of a transaction on one account.
@@ -52,35 +56,6 @@ export type Entry = Message<"bursar.ledger.v1.Entry"> & {
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
   messageDesc(file_bursar_ledger_v1_transaction, 0);
-
-/**
- * Metadata is a note on a transaction. A transaction's notes are sorted by key,
- * and no key appears twice.
- *
- * @generated from message bursar.ledger.v1.Metadata
- */
-export type Metadata = Message<"bursar.ledger.v1.Metadata"> & {
-  /**
-   * Key.
-   *
-   * @generated from field: string key = 1;
-   */
-  key: string;
-
-  /**
-   * Value.
-   *
-   * @generated from field: string value = 2;
-   */
-  value: string;
-};
-
-/**
- * Describes the message bursar.ledger.v1.Metadata.
- * Use `create(MetadataSchema)` to create a new message.
- */
-export const MetadataSchema: GenMessage<Metadata> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_transaction, 1);
 
 /**
  * Transaction is a set of entries whose debits equal their credits in every
@@ -160,6 +135,46 @@ export type Transaction = Message<"bursar.ledger.v1.Transaction"> & {
    * @generated from field: bursar.ledger.v1.PaymentState payment_state = 10;
    */
   paymentState?: PaymentState | undefined;
+
+  /**
+   * For a partial reversal: of each entry in turn, the place of the entry that
+   * it reverses, counted from zero. Empty: a reversal reverses every entry, in
+   * the order of the original, and whole.
+   *
+   * @generated from field: repeated int32 reverses_entries = 11;
+   */
+  reversesEntries: number[];
+
+  /**
+   * The hold that it captures, as it stands after this transaction; absent when
+   * it captures none.
+   *
+   * @generated from field: bursar.ledger.v1.Hold hold = 12;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * Entries of a provider's fact that could not be written where they belong.
+   *
+   * @generated from field: repeated bursar.ledger.v1.SuspendedEntry suspended_entries = 13;
+   */
+  suspendedEntries: SuspendedEntry[];
+
+  /**
+   * When the provider's fact occurred, where that time could not be the
+   * effective time because its period is closed.
+   *
+   * @generated from field: google.protobuf.Timestamp occurred_time = 14;
+   */
+  occurredTime?: Timestamp | undefined;
+
+  /**
+   * Entry of an earlier transaction that it releases from suspense; absent when
+   * it releases none.
+   *
+   * @generated from field: bursar.ledger.v1.ReleasedEntry releases = 15;
+   */
+  releases?: ReleasedEntry | undefined;
 };
 
 /**
@@ -167,7 +182,71 @@ export type Transaction = Message<"bursar.ledger.v1.Transaction"> & {
  * Use `create(TransactionSchema)` to create a new message.
  */
 export const TransactionSchema: GenMessage<Transaction> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_transaction, 1);
+
+/**
+ * SuspendedEntry says where an entry on the suspense account belongs, and why
+ * it does not stand there.
+ *
+ * @generated from message bursar.ledger.v1.SuspendedEntry
+ */
+export type SuspendedEntry = Message<"bursar.ledger.v1.SuspendedEntry"> & {
+  /**
+   * Its place among the transaction's entries, counted from zero.
+   *
+   * @generated from field: int32 entry_index = 1;
+   */
+  entryIndex: number;
+
+  /**
+   * Account it belongs to.
+   *
+   * @generated from field: bursar.ledger.v1.AccountKey account = 2;
+   */
+  account?: AccountKey | undefined;
+
+  /**
+   * Why it could not be written there.
+   *
+   * @generated from field: bursar.ledger.v1.Refusal refusal = 3;
+   */
+  refusal: Refusal;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.SuspendedEntry.
+ * Use `create(SuspendedEntrySchema)` to create a new message.
+ */
+export const SuspendedEntrySchema: GenMessage<SuspendedEntry> = /*@__PURE__*/
   messageDesc(file_bursar_ledger_v1_transaction, 2);
+
+/**
+ * ReleasedEntry names an entry that stood in suspense.
+ *
+ * @generated from message bursar.ledger.v1.ReleasedEntry
+ */
+export type ReleasedEntry = Message<"bursar.ledger.v1.ReleasedEntry"> & {
+  /**
+   * Sequence of its transaction.
+   *
+   * @generated from field: int64 ledger_sequence = 1;
+   */
+  ledgerSequence: bigint;
+
+  /**
+   * Its place among the transaction's entries, counted from zero.
+   *
+   * @generated from field: int32 entry_index = 2;
+   */
+  entryIndex: number;
+};
+
+/**
+ * Describes the message bursar.ledger.v1.ReleasedEntry.
+ * Use `create(ReleasedEntrySchema)` to create a new message.
+ */
+export const ReleasedEntrySchema: GenMessage<ReleasedEntry> = /*@__PURE__*/
+  messageDesc(file_bursar_ledger_v1_transaction, 3);
 
 /**
  * PaymentState holds the totals of one payment after a transaction. A state of
@@ -245,7 +324,7 @@ export type PaymentState = Message<"bursar.ledger.v1.PaymentState"> & {
  * Use `create(PaymentStateSchema)` to create a new message.
  */
 export const PaymentStateSchema: GenMessage<PaymentState> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_transaction, 3);
+  messageDesc(file_bursar_ledger_v1_transaction, 4);
 
 /**
  * RefusalDetail is attached to the error of a refused request.
@@ -301,6 +380,43 @@ export type RefusalDetail = Message<"bursar.ledger.v1.RefusalDetail"> & {
    * @generated from field: int64 credits_minor = 7;
    */
   creditsMinor: bigint;
+
+  /**
+   * The account's limit that would be broken, or the amount that is left, where
+   * one stands against the request.
+   *
+   * @generated from field: optional int64 limit_minor = 8;
+   */
+  limitMinor?: bigint | undefined;
+
+  /**
+   * What the value in question is, or would become.
+   *
+   * @generated from field: optional int64 actual_minor = 9;
+   */
+  actualMinor?: bigint | undefined;
+
+  /**
+   * The moment that stands against the request, where there is one: the end of
+   * the last closed period, the latest effective time, the expiry of a hold.
+   *
+   * @generated from field: google.protobuf.Timestamp limit_time = 10;
+   */
+  limitTime?: Timestamp | undefined;
+
+  /**
+   * Place of the entry, request or precondition at fault, counted from zero.
+   *
+   * @generated from field: optional int32 index = 11;
+   */
+  index?: number | undefined;
+
+  /**
+   * Key of the note at fault, where there is one.
+   *
+   * @generated from field: string metadata_key = 12;
+   */
+  metadataKey: string;
 };
 
 /**
@@ -308,7 +424,7 @@ export type RefusalDetail = Message<"bursar.ledger.v1.RefusalDetail"> & {
  * Use `create(RefusalDetailSchema)` to create a new message.
  */
 export const RefusalDetailSchema: GenMessage<RefusalDetail> = /*@__PURE__*/
-  messageDesc(file_bursar_ledger_v1_transaction, 4);
+  messageDesc(file_bursar_ledger_v1_transaction, 5);
 
 /**
  * Refusal says why the ledger did not do what it was asked, in the order in
@@ -421,6 +537,176 @@ export const Refusal = {
    * @generated from enum value: REFUSAL_ACCOUNT_KIND = 14;
    */
   ACCOUNT_KIND: 14,
+
+  /**
+   * The account is frozen.
+   *
+   * @generated from enum value: REFUSAL_ACCOUNT_FROZEN = 15;
+   */
+  ACCOUNT_FROZEN: 15,
+
+  /**
+   * The account is closed.
+   *
+   * @generated from enum value: REFUSAL_ACCOUNT_CLOSED = 16;
+   */
+  ACCOUNT_CLOSED: 16,
+
+  /**
+   * The effective time is further ahead than five years.
+   *
+   * @generated from enum value: REFUSAL_EFFECTIVE_TIME_TOO_LATE = 17;
+   */
+  EFFECTIVE_TIME_TOO_LATE: 17,
+
+  /**
+   * The effective time lies in a closed period.
+   *
+   * @generated from enum value: REFUSAL_PERIOD_CLOSED = 18;
+   */
+  PERIOD_CLOSED: 18,
+
+  /**
+   * A precondition of the request does not hold.
+   *
+   * @generated from enum value: REFUSAL_PRECONDITION_FAILED = 19;
+   */
+  PRECONDITION_FAILED: 19,
+
+  /**
+   * The available balance would fall below the account's floor.
+   *
+   * @generated from enum value: REFUSAL_BELOW_FLOOR = 20;
+   */
+  BELOW_FLOOR: 20,
+
+  /**
+   * The balance, with what holds may add to it, would rise above the account's
+   * ceiling.
+   *
+   * @generated from enum value: REFUSAL_ABOVE_CEILING = 21;
+   */
+  ABOVE_CEILING: 21,
+
+  /**
+   * More of an entry would be reversed than is left of it.
+   *
+   * @generated from enum value: REFUSAL_REVERSAL_EXCEEDED = 22;
+   */
+  REVERSAL_EXCEEDED: 22,
+
+  /**
+   * Another request of the same link group was refused.
+   *
+   * @generated from enum value: REFUSAL_LINKED_REFUSED = 23;
+   */
+  LINKED_REFUSED: 23,
+
+  /**
+   * There is no such hold.
+   *
+   * @generated from enum value: REFUSAL_HOLD_NOT_FOUND = 24;
+   */
+  HOLD_NOT_FOUND: 24,
+
+  /**
+   * The hold has ended, by captures or by a void.
+   *
+   * @generated from enum value: REFUSAL_HOLD_ENDED = 25;
+   */
+  HOLD_ENDED: 25,
+
+  /**
+   * The hold has expired.
+   *
+   * @generated from enum value: REFUSAL_HOLD_EXPIRED = 26;
+   */
+  HOLD_EXPIRED: 26,
+
+  /**
+   * More would be captured or voided than the hold has left.
+   *
+   * @generated from enum value: REFUSAL_HOLD_EXCEEDED = 27;
+   */
+  HOLD_EXCEEDED: 27,
+
+  /**
+   * The two accounts of a hold are of different assets.
+   *
+   * @generated from enum value: REFUSAL_ASSET_MISMATCH = 28;
+   */
+  ASSET_MISMATCH: 28,
+
+  /**
+   * The account holds money or holds, so it cannot be closed.
+   *
+   * @generated from enum value: REFUSAL_ACCOUNT_NOT_EMPTY = 29;
+   */
+  ACCOUNT_NOT_EMPTY: 29,
+
+  /**
+   * The account is not frozen.
+   *
+   * @generated from enum value: REFUSAL_ACCOUNT_NOT_FROZEN = 30;
+   */
+  ACCOUNT_NOT_FROZEN: 30,
+
+  /**
+   * The account was changed after the sequence that the request expected.
+   *
+   * @generated from enum value: REFUSAL_ACCOUNT_CHANGED = 31;
+   */
+  ACCOUNT_CHANGED: 31,
+
+  /**
+   * The suspense account takes what fits nowhere else: it cannot be frozen,
+   * closed or limited.
+   *
+   * @generated from enum value: REFUSAL_ACCOUNT_RESERVED = 32;
+   */
+  ACCOUNT_RESERVED: 32,
+
+  /**
+   * A period ends after the one closed before it, and not in the future.
+   *
+   * @generated from enum value: REFUSAL_PERIOD_ORDER = 33;
+   */
+  PERIOD_ORDER: 33,
+
+  /**
+   * No entry of this name was put in suspense.
+   *
+   * @generated from enum value: REFUSAL_SUSPENSE_NOT_FOUND = 34;
+   */
+  SUSPENSE_NOT_FOUND: 34,
+
+  /**
+   * The entry was released from suspense before.
+   *
+   * @generated from enum value: REFUSAL_SUSPENSE_RELEASED = 35;
+   */
+  SUSPENSE_RELEASED: 35,
+
+  /**
+   * The ledger has not come to the sequence that the request asks for.
+   *
+   * @generated from enum value: REFUSAL_SEQUENCE_NOT_REACHED = 36;
+   */
+  SEQUENCE_NOT_REACHED: 36,
+
+  /**
+   * The hold would end before it begins.
+   *
+   * @generated from enum value: REFUSAL_EXPIRE_TIME_PAST = 37;
+   */
+  EXPIRE_TIME_PAST: 37,
+
+  /**
+   * The limits contradict the account's balances, or each other.
+   *
+   * @generated from enum value: REFUSAL_LIMITS_VIOLATED = 38;
+   */
+  LIMITS_VIOLATED: 38,
 } as const;
 
 /**
