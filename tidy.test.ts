@@ -16,8 +16,8 @@ const mayImport: Record<string, readonly string[]> = {
   "cms-service": ["gen", "mesh"],
   examples: ["gen", "mesh"],
   dev: ["gen", "mesh"],
-  e2e: ["gen", "mesh", "dev", "ledger-service", "cms-service", "webhook-gateway"],
-  bench: ["gen", "mesh", "dev"],
+  e2e: ["gen", "mesh", "dev", "examples", "ledger-service", "cms-service", "webhook-gateway"],
+  bench: ["gen", "mesh", "dev", "ledger-service"],
   conformance: ["gen", "mesh", "dev"],
 };
 

@@ -9,7 +9,7 @@ import { bold, dim, table } from "#dev/terminal.ts";
 import { benchAccess } from "./access.ts";
 import { untilCaughtUp } from "./caught-up.ts";
 import { benchBroker, benchDoor } from "./door.ts";
-import { benchLedger } from "./ledger.ts";
+import { benchLedger, printLedger } from "./ledger.ts";
 import { residentMiB } from "./mesh/starts.ts";
 import { benchMesh, printMesh } from "./mesh.ts";
 
@@ -75,22 +75,7 @@ console.log(
 );
 console.log(dim(`     broker: ${rate(broker)} publishes a second, one by one, 256 in flight`));
 
-console.log(bold("\nLedger transactions a second"));
-console.log(
-  table(
-    ["", "a second", "of raw insert"],
-    [
-      ["from events", rate(ledger.fromEvents), ratio(ledger.fromEvents, ledger.raw)],
-      ["RPC, 128 callers", rate(ledger.throughRpc), ratio(ledger.throughRpc, ledger.raw)],
-      [
-        "RPC in batches of 100",
-        rate(ledger.throughBatchRpc),
-        ratio(ledger.throughBatchRpc, ledger.raw),
-      ],
-      ["raw insert of the same rows", rate(ledger.raw), ratio(1, 1)],
-    ],
-  ),
-);
+printLedger(ledger);
 
 console.log(bold("\nFrom the provider's 200 to visible access"));
 console.log(

@@ -6,6 +6,8 @@ import { CourseService } from "#gen/bursar/cms/v1/course_service_pb.ts";
 import { EnrollmentService } from "#gen/bursar/cms/v1/enrollment_service_pb.ts";
 import { OfferService } from "#gen/bursar/cms/v1/offer_service_pb.ts";
 import { OrderService } from "#gen/bursar/cms/v1/order_service_pb.ts";
+import { AuditService } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
+import { HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
@@ -23,6 +25,8 @@ export function openClients(house: House) {
     stack.use(openClient(service, { url, tls, timeoutMs: 10_000 })).rpc;
   return {
     ledger: open(LedgerService, ledger),
+    holds: open(HoldService, ledger),
+    audit: open(AuditService, ledger),
     courses: open(CourseService, cms),
     catalog: open(CatalogService, cms),
     offers: open(OfferService, cms),

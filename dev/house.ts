@@ -52,6 +52,8 @@ export type HouseOptions = {
   readonly logLevel?: string;
   /** In development and in tests a response that breaks its own schema fails its call. */
   readonly validateResponses?: ResponseValidation;
+  /** Those of Bursar's own that are started; all when left out. */
+  readonly starts?: readonly ServiceName[];
   /** Services beside Bursar's own, started after them: each gets identity, schema and broker user. */
   readonly extra?: readonly HouseService[];
   /** Shorter than a day in tests of renewal. */
@@ -73,8 +75,9 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     onChange();
   };
 
-  const { extra = [], certificateLifeMs } = options;
+  const { extra = [], certificateLifeMs, starts } = options;
   const services = [...ownServices, ...extra];
+  const started = [...ownServices.filter(({ name }) => starts?.includes(name) ?? true), ...extra];
   const papers = await provision({ folder, extra, certificateLifeMs });
   const { authority } = papers;
   const renewal = { authority, dir: join(folder, "pki"), lifeMs: certificateLifeMs };
@@ -92,7 +95,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     ...openTelemetryOf(env),
     VALIDATE_RESPONSES: options.validateResponses ?? "refuse",
   });
-  for (const service of services) {
+  for (const service of started) {
     const serviceEnv = environmentIn(service.name);
     await keep(service.name, () =>
       startService(service, { folder, port: ports.of(service.name), env: serviceEnv }),

@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
+import type { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import {
   type ChannelCredentials,
@@ -130,6 +131,45 @@ test("grpc-js, from the .proto files, calls every service", async () => {
   expect(deliveries).toMatchObject({ deliveries: [] });
 });
 
+test("grpc-js posts a stream of transactions and gets every answer in order", async () => {
+  const ledgerId = "grpc-stream";
+  await postJson(ledgerMethod("CreateLedger"), { ledgerId });
+  await postJson(ledgerMethod("RegisterAsset"), { ledgerId, assetCode: "USD", scale: 2 });
+  const accounts = { "assets:cash": "ACCOUNT_KIND_ASSET", "income:sales": "ACCOUNT_KIND_INCOME" };
+  for (const [accountCode, kind] of Object.entries(accounts)) {
+    const account = { accountCode, assetCode: "USD" };
+    await postJson(ledgerMethod("CreateAccount"), { ledgerId, account, kind });
+  }
+  const methods = await load("bursar/ledger/v1/ledger_service.proto", {
+    includeDirs: ["proto", "proto-foreign"],
+    longs: String,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  });
+  const Client = find(loadPackageDefinition(methods), "bursar.ledger.v1.LedgerService");
+  const client = new Client(new URL(house.urls.ledger).host, grpcCredentials());
+  try {
+    const open = client["streamPostTransactions"]!.bind(client) as () => GrpcStream;
+    const stream = open();
+    const entry = (accountCode: string, side: string) => {
+      return { account: { accountCode, assetCode: "USD" }, side, amountMinor: "1" };
+    };
+    const entries = [entry("assets:cash", "SIDE_DEBIT"), entry("income:sales", "SIDE_CREDIT")];
+    for (let n = 0; n < 2_000; n++) {
+      stream.write({ request: { ledgerId, idempotencyKey: `k${n}`, entries } });
+    }
+    stream.end();
+    const steps = await stream.toArray();
+    expect(steps).toHaveLength(2_001);
+    const keys = steps.map(({ result }) => result?.posted?.transaction?.idempotencyKey);
+    expect(keys.slice(0, -1)).toEqual(Array.from({ length: 2_000 }, (_, n) => `k${n}`));
+    expect(steps.at(-1)).toMatchObject({ summary: { posted: "2000", refused: "0" } });
+  } finally {
+    client.close();
+  }
+});
+
 test.each(["grpc", "connect", "grpcweb"])("buf curl speaks %s by reflection", async (protocol) => {
   const { caFile, certFile, keyFile } = house.provision.tls.dev;
   const { code, stdout, stderr } = await run("buf", [
@@ -140,6 +180,15 @@ test.each(["grpc", "connect", "grpcweb"])("buf curl speaks %s by reflection", as
   expect(code, stderr).toBe(0);
   expect(JSON.parse(stdout)).toEqual({});
 });
+
+type GrpcStream = Duplex & {
+  toArray(): Promise<
+    {
+      readonly result?: { posted?: { transaction?: { idempotencyKey: string } } } | null;
+      readonly summary?: object | null;
+    }[]
+  >;
+};
 
 type GrpcMethod = (
   message: object,

@@ -7,7 +7,8 @@ import type { Tx } from "#mesh/database/pool.ts";
 import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
 import { decodeRefusal, type JournalRow } from "./journal.ts";
 import { accountName } from "./rules/books.ts";
-import { type Command, decideCommand, type Outcome } from "./rules/commands.ts";
+import type { Command, Outcome } from "./rules/commands.ts";
+import { type Asked, decideAll } from "./rules/link-groups.ts";
 import type { Balance } from "./rules/records.ts";
 import { needAccount } from "./store/load.ts";
 import { refusalToWire } from "./wire-refusal.ts";
@@ -23,13 +24,11 @@ export type Answer =
     }
   | { readonly kind: "refused"; readonly detail: RefusalDetail };
 
-/** A command, and the trace that what becomes of it belongs to. */
-export type Asked = { readonly command: Command; readonly traceparent: string | undefined };
-
 export async function answerCommands(
   tx: Tx,
   ledgerId: string,
   asked: readonly Asked[],
+  { simulating = false } = {},
 ): Promise<readonly Answer[]> {
   const commands = asked.map(({ command }) => command);
   const needs: BatchNeeds = new Map();
@@ -38,13 +37,8 @@ export async function answerCommands(
   const { decided, journalOf } = await runBatch(tx, {
     needs,
     creating: creates ? [ledgerId] : [],
-    decide: (booksOf) => {
-      const books = booksOf(ledgerId);
-      return asked.map(({ command, traceparent }) => {
-        books.traceparent = traceparent;
-        return decideCommand(books, command);
-      });
-    },
+    simulating,
+    decide: (booksOf) => decideAll(booksOf(ledgerId), asked),
   });
   const journal = journalOf(ledgerId);
   return decided.map((outcome, place) => toAnswer(outcome, journal, keyOf(commands[place])));
@@ -61,12 +55,15 @@ function addNeeds(batch: BatchNeeds, ledgerId: string, command: Command): void {
       break;
     case "create-account":
       needAccount(needs, command.account);
+      needs.metadata.set(accountName(command.account), command.account);
       break;
     case "post":
       for (const { account } of command.draft.entries) needAccount(needs, account);
+      for (const { account } of command.preconditions ?? []) needAccount(needs, account);
       break;
     case "reverse":
       needs.reversals.add(command.sequence);
+      needs.suspense.add(command.sequence);
       break;
     case "update-account":
       needAccount(needs, command.account);
@@ -84,6 +81,7 @@ function addNeeds(batch: BatchNeeds, ledgerId: string, command: Command): void {
     case "close-period":
       break;
     case "release-suspense":
+      needs.reversals.add(command.entry.sequence);
       needs.suspense.add(command.entry.sequence);
       if (command.account) needAccount(needs, command.account);
       break;

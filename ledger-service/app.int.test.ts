@@ -1,6 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { HoldExpiredSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
+import { HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { publish } from "#mesh/events/publish.ts";
@@ -9,6 +11,7 @@ import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
 import { testCertificates } from "#mesh/testing/certificates.ts";
 import { startLedger } from "./app.ts";
 import { readConfig } from "./config.ts";
+import { shortly } from "./testing/holds.ts";
 import { ledgerId, openLedgerDatabase } from "./testing/ledger.ts";
 import { encode, refunded, succeeded } from "./testing/payments.ts";
 
@@ -18,7 +21,7 @@ test("an event becomes a balance, and a fact on the LEDGER stream", async () => 
   await using certificates = await testCertificates();
   const tls = await certificates.identity("ledger-service");
   const accessFile = join(certificates.dir, "access.json");
-  const grant = { identity: "spiffe://bursar/reader", scopes: ["*.*.read"], ledgerIds: ["*"] };
+  const grant = { identity: "spiffe://bursar/reader", scopes: ["*.*.*"], ledgerIds: ["*"] };
   writeFileSync(accessFile, JSON.stringify({ grants: [grant] }));
   const config = readConfig({
     DATABASE_URL: database.url,
@@ -55,6 +58,22 @@ test("an event becomes a balance, and a fact on the LEDGER stream", async () => 
   await expect
     .poll(async () => (await manager.streams.info("LEDGER")).state.messages, { timeout: 10_000 })
     .toBe(Number(head?.headSequence));
+
+  // Nobody touches the accounts again, and still it is written down and published.
+  await using holds = openClient(HoldService, options);
+  const { balances } = await ledger.rpc.getTrialBalance({ ledgerId });
+  const [debitAccount, creditAccount] = balances.map(({ accountCode, assetCode }) => {
+    return { accountCode, assetCode };
+  });
+  const accounts = { debitAccount: debitAccount!, creditAccount: creditAccount! };
+  const amounts = { amountMinor: 1n, expiration: shortly };
+  await holds.rpc.createHold({ ledgerId, idempotencyKey: "hold", ...accounts, ...amounts });
+  const expired = { subjects_filter: HoldExpiredSchema.typeName };
+  await expect
+    .poll(async () => (await manager.streams.info("LEDGER", expired)).state.subjects, {
+      timeout: 10_000,
+    })
+    .toEqual({ [HoldExpiredSchema.typeName]: 1 });
 });
 
 test("a configuration without anything names everything that is missing", () => {

@@ -2,6 +2,8 @@
 // calls, no new events, what is queued is committed, what is committed is published or stays in the
 // journal.
 
+import { AuditService } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
+import { HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
@@ -22,10 +24,18 @@ import { startServer } from "#mesh/rpc/server.ts";
 import { startTelemetry } from "#mesh/telemetry/start.ts";
 import { type Config, readConfig } from "./config.ts";
 import { handlePayments, paymentEvents } from "./consumer.ts";
+import { startFollowers } from "./followers.ts";
+import { startHoldExpiry } from "./hold-expiry.ts";
 import { ledgerEvents } from "./journal.ts";
+import { startLateIndex } from "./late-index.ts";
+import { startNoteIndex } from "./note-index.ts";
 import { startPoster } from "./poster.ts";
 import { startRelay } from "./relay.ts";
+import { auditService } from "./rpc/audit.ts";
+import { holdService } from "./rpc/holds.ts";
 import { ledgerService } from "./rpc/service.ts";
+import { watchSuspense } from "./suspense-watch.ts";
+import { createVerifier } from "./verifier.ts";
 
 export const service = "ledger-service";
 const schema = "ledger";
@@ -66,8 +76,17 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
   const broker = stack.use(openBroker({ ...config.broker, name: service, events, log, metrics }));
 
   const relay = stack.use(startRelay({ pool, broker, log, metrics }));
-  const afterCommit = () => relay.wake();
+  const followers = stack.use(startFollowers({ pool, log, metrics }));
+  const noteIndex = stack.use(startNoteIndex({ pool, log, metrics }));
+  const verifier = createVerifier(pool);
+  const afterCommit = () => {
+    relay.wake();
+    followers.wake();
+    noteIndex.wake();
+  };
   const poster = stack.use(startPoster({ pool, metrics, afterCommit }));
+  stack.use(startHoldExpiry({ pool, log, metrics, afterCommit }));
+  stack.use(startLateIndex({ pool, log }));
   stack.use(
     startConsumer({
       ...paymentsConsumer,
@@ -79,6 +98,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
       afterCommit,
     }),
   );
+  stack.use(watchSuspense({ pool, metrics }));
   const watched = stack.use(watchDatabase(pool));
   const server = stack.use(
     await startServer({
@@ -88,6 +108,8 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
       metrics,
       routes: (router) => {
         router.service(LedgerService, ledgerService(pool, poster));
+        router.service(HoldService, holdService(pool, poster));
+        router.service(AuditService, auditService({ pool, followers, verifier }));
         router.service(ConsumerService, consumerService(pool));
         router.service(DeadLetterService, deadLetterService(pool, [paymentsConsumer]));
       },
@@ -95,6 +117,11 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
       readiness: () => watched.problems(),
     }),
   );
+  // Streams that last end first: the server would wait for them.
+  stack.defer(() => {
+    followers.end();
+    verifier.end();
+  });
   const opened = stack.move();
   return { port: server.port, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

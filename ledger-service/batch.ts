@@ -2,11 +2,15 @@
 // read → decide, one item after the other, in memory → write once. Requests of callers and events
 // of providers both pass here, within a SQL transaction that the caller commits.
 
+import { Code } from "@connectrpc/connect";
 import type { Tx } from "#mesh/database/pool.ts";
-import type { JournalRow } from "./journal.ts";
+import { refuse } from "#mesh/rpc/errors.ts";
+import { encodeFact, type JournalRow } from "./journal.ts";
 import { type Books, createBooks } from "./rules/books.ts";
-import { type Head, insertHeads, lockHeads } from "./store/heads.ts";
-import { createNeeds, loadBooks, type Needs } from "./store/load.ts";
+import { expireDueHolds } from "./rules/hold-books.ts";
+import { type Head, insertHeads, lockHeads, readHeads } from "./store/heads.ts";
+import { createNeeds, type LoadedBooks, loadBooks, type Needs } from "./store/load.ts";
+import { loadDueHolds } from "./store/load-holds.ts";
 import { writeBooks } from "./store/write.ts";
 
 export type BatchNeeds = Map<string, Needs>;
@@ -24,6 +28,10 @@ export type BatchOptions<T> = {
   readonly needs: BatchNeeds;
   /** Ledgers that may come into being; the others of the batch are there or are not. */
   readonly creating: readonly string[];
+  /** Decides on the books as the SQL transaction sees them: locks nothing, writes nothing. */
+  readonly simulating?: boolean;
+  /** For tests. */
+  readonly dueHoldsMax?: number;
   /** Changes the books in memory. A ledger that does not exist has books of sequence zero. */
   readonly decide: (booksOf: (ledgerId: string) => Books) => T;
 };
@@ -35,17 +43,47 @@ export type Batch<T> = {
 };
 
 export async function runBatch<T>(tx: Tx, options: BatchOptions<T>): Promise<Batch<T>> {
-  const { needs, creating, decide } = options;
-  const heads = await lockOrCreate(tx, [...needs.keys()], creating);
-  const ordered = heads.map(({ ledgerId }) => needsOf(needs, ledgerId));
-  const loaded = heads.length > 0 ? await loadBooks(tx, heads, ordered) : [];
+  const { simulating = false, decide } = options;
+  const loaded = await loadCurrent(tx, options);
   const byLedger = new Map(loaded.map((books) => [books.head.ledgerId, books]));
 
   const decided = decide((ledgerId) => {
     return byLedger.get(ledgerId)?.books ?? createBooks(ledgerId, 0n, { seconds: 0n, nanos: 0 });
   });
-  await writeBooks(tx, loaded);
+  if (simulating) for (const books of loaded) showFacts(books);
+  else await writeBooks(tx, loaded);
   return { decided, journalOf: (ledgerId) => byLedger.get(ledgerId)?.journal ?? new Map() };
+}
+
+/** Holds that a batch expires at once; more are written down before, so many at a time. */
+const dueHoldsMaxUsual = 5_000;
+
+/** Books in which nothing is due: holds whose time is over have ended before anything is decided. */
+async function loadCurrent(
+  tx: Tx,
+  { needs, creating, simulating, dueHoldsMax = dueHoldsMaxUsual }: BatchOptions<unknown>,
+): Promise<readonly LoadedBooks[]> {
+  const ledgerIds = [...needs.keys()];
+  for (;;) {
+    const heads = simulating
+      ? await readHeads(tx, ledgerIds)
+      : await lockOrCreate(tx, ledgerIds, creating);
+    if (heads.length === 0) return [];
+    const ordered = heads.map(({ ledgerId }) => needsOf(needs, ledgerId));
+    const loaded = await loadBooks(tx, heads, ordered);
+    const more = await loadDueHolds(tx, loaded, dueHoldsMax);
+    for (const { books } of loaded) expireDueHolds(books);
+    if (!more) return loaded;
+    if (simulating) {
+      throw refuse(Code.Unavailable, "expired holds are still being written down, try again");
+    }
+    await writeBooks(tx, loaded);
+  }
+}
+
+/** Facts as they would be written. */
+function showFacts({ books, journal }: LoadedBooks): void {
+  for (const fact of books.written.facts) journal.set(fact.sequence, encodeFact(books, fact));
 }
 
 async function lockOrCreate(

@@ -100,8 +100,10 @@ function addOtherFacts(books: Books): void {
     sequence: 1n,
   };
   const amountMinor = 1n;
-  for (const kind of ["hold-created", "hold-increased", "hold-voided"] as const) {
-    addFact(books, { kind, sequence: nextSequence(books), idempotencyKey, hold, amountMinor });
+  addFact(books, { kind: "hold-created", sequence: nextSequence(books), idempotencyKey, hold });
+  for (const kind of ["hold-increased", "hold-voided"] as const) {
+    const more = { idempotencyKey, hold, amountMinor, description: "" };
+    addFact(books, { kind, sequence: nextSequence(books), ...more });
   }
   addFact(books, { kind: "hold-expired", sequence: nextSequence(books), hold, amountMinor });
   const time = books.recordedTime;

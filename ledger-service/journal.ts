@@ -105,15 +105,18 @@ export function encodeFact(books: Books, fact: JournalFact): JournalRow {
       const event = { ...common, idempotencyKey, account, description, recordedTime };
       return row(fact, AccountUpdatedSchema, event);
     }
-    case "hold-created":
+    case "hold-created": {
+      const { idempotencyKey } = fact;
+      const hold = holdToWire(ledgerId, fact.hold);
+      return row(fact, HoldCreatedSchema, { ...common, idempotencyKey, hold, recordedTime });
+    }
     case "hold-increased":
     case "hold-voided": {
-      const { idempotencyKey, amountMinor } = fact;
+      const { idempotencyKey, amountMinor, description } = fact;
       const hold = holdToWire(ledgerId, fact.hold);
-      const event = { ...common, idempotencyKey, hold, recordedTime };
-      if (fact.kind === "hold-created") return row(fact, HoldCreatedSchema, event);
+      const event = { ...common, idempotencyKey, hold, amountMinor, description, recordedTime };
       const schema = fact.kind === "hold-increased" ? HoldIncreasedSchema : HoldVoidedSchema;
-      return row(fact, schema, { ...event, amountMinor });
+      return row(fact, schema, event);
     }
     case "hold-expired": {
       const { amountMinor } = fact;
@@ -201,6 +204,15 @@ export type BatchHeader = {
  * the subject, the length of its bytes (4) and the bytes.
  */
 export function hashBatch(header: BatchHeader, rows: readonly JournalRow[]): Buffer {
+  const hash = beginBatchHash(header);
+  for (const row of rows) hash.add(row);
+  return hash.digest();
+}
+
+export type BatchHash = { add(row: JournalRow): void; digest(): Buffer };
+
+/** The same, for who does not hold all of a batch's facts at once. */
+export function beginBatchHash(header: BatchHeader): BatchHash {
   const ledgerId = Buffer.from(header.ledgerId);
   const fixed = Buffer.alloc(4);
   fixed.writeUInt32BE(ledgerId.length);
@@ -213,13 +225,15 @@ export function hashBatch(header: BatchHeader, rows: readonly JournalRow[]): Buf
     .update(ledgerId)
     .update(time)
     .update(header.previousHash);
-  for (const { sequence, subject, data } of rows) {
-    const front = Buffer.alloc(16 + Buffer.byteLength(subject));
-    front.writeBigInt64BE(sequence);
-    const length = front.write(subject, 12);
-    front.writeUInt32BE(length, 8);
-    front.writeUInt32BE(data.length, 12 + length);
-    hash.update(front).update(data);
-  }
-  return hash.digest();
+  return {
+    add({ sequence, subject, data }) {
+      const front = Buffer.alloc(16 + Buffer.byteLength(subject));
+      front.writeBigInt64BE(sequence);
+      const length = front.write(subject, 12);
+      front.writeUInt32BE(length, 8);
+      front.writeUInt32BE(data.length, 12 + length);
+      hash.update(front).update(data);
+    },
+    digest: () => hash.digest(),
+  };
 }

@@ -8,13 +8,15 @@ import { inTransaction, isFault } from "#mesh/database/transaction.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { refuse } from "#mesh/rpc/errors.ts";
 import { currentTraceparent, outsideSpans } from "#mesh/telemetry/trace.ts";
-import { type Answer, type Asked, answerCommands } from "./answer.ts";
+import { type Answer, answerCommands } from "./answer.ts";
 import type { Command } from "./rules/commands.ts";
+import { type Asked, unitsOf } from "./rules/link-groups.ts";
 
 export type Poster = AsyncDisposable & {
   /**
-   * One answer a command, in the same order; the commands share a batch when there is room. A
-   * signal that is aborted keeps a command out of the next batch; once in a batch it is decided.
+   * One answer a command, in the same order; the commands share a batch when there is room, and
+   * those of a link group always do. A signal that is aborted keeps a command out of the next
+   * batch; once in a batch it is decided.
    */
   submit(
     ledgerId: string,
@@ -31,7 +33,7 @@ export type PosterOptions = {
 
 /** Bounds of a batch, so that a lock is held for milliseconds. */
 const batchCommandsMax = 1_000;
-const batchEntriesMax = 8_000;
+export const batchEntriesMax = 8_000;
 /** Bound of all queues together, in entries: memory, and patience. */
 const queuedEntriesMax = 100_000;
 const attemptsMax = 3;
@@ -79,14 +81,15 @@ export function startPoster({ pool, metrics, afterCommit }: PosterOptions): Post
       for (const [place, item] of items.entries()) item.answer.resolve(answers[place]!);
       afterCommit?.();
     } catch (error) {
-      if (isFault(error) || items.length === 1) {
+      const units = unitsOf(items);
+      if (isFault(error) || units.length === 1) {
         for (const item of items) item.answer.reject(error);
         return;
       }
       // Something in the batch is more than the database accepts: find it, let the others pass.
-      const middle = items.length >> 1;
-      await settle(ledgerId, items.slice(0, middle));
-      await settle(ledgerId, items.slice(middle));
+      const middle = units.length >> 1;
+      await settle(ledgerId, units.slice(0, middle).flat());
+      await settle(ledgerId, units.slice(middle).flat());
     }
   }
 
@@ -105,14 +108,14 @@ export function startPoster({ pool, metrics, afterCommit }: PosterOptions): Post
   return {
     async submit(ledgerId, commands, signal) {
       if (stopped) throw refuse(Code.Unavailable, "the ledger service is stopping");
-      const items = commands.map((command) => createItem(command, signal));
+      const items = createItems(commands, signal);
       const weight = items.reduce((sum, item) => sum + item.weight, 0);
       if (queuedEntries > 0 && queuedEntries + weight > queuedEntriesMax) {
         throw refuse(Code.ResourceExhausted, "too many requests are queued, try again later");
       }
       queuedEntries += weight;
       const lane = lanes.get(ledgerId) ?? { items: [], running: Promise.resolve() };
-      lane.items.push(...items);
+      lane.items.push(...groupedItems(items));
       if (!lanes.has(ledgerId)) {
         lanes.set(ledgerId, lane);
         // It works for the calls that come after this one, too.
@@ -127,21 +130,59 @@ export function startPoster({ pool, metrics, afterCommit }: PosterOptions): Post
   };
 }
 
-function createItem(command: Command, signal: AbortSignal): Item {
-  const weight = command.kind === "post" ? command.draft.entries.length : 1;
+function createItems(commands: readonly Command[], signal: AbortSignal): Item[] {
   const traceparent = currentTraceparent();
-  return { command, traceparent, weight, signal, answer: Promise.withResolvers() };
+  const groups = new Map<string, object>();
+  return commands.map((command, place) => {
+    const group = groupOf(groups, command);
+    const weight = weightOf(command);
+    return { command, place, group, traceparent, weight, signal, answer: Promise.withResolvers() };
+  });
 }
 
+/** A link group is of one call: another call's group of the same name is another one. */
+function groupOf(groups: Map<string, object>, command: Command): object | undefined {
+  const name = command.kind === "post" ? command.linkGroup : undefined;
+  if (name === undefined) return undefined;
+  const group = groups.get(name) ?? {};
+  groups.set(name, group);
+  return group;
+}
+
+/** What it makes a batch read and write, in entries. */
+export function weightOf(command: Command): number {
+  if (command.kind === "reverse") return Math.max(1, command.parts?.length ?? 0);
+  if (command.kind !== "post") return 1;
+  return command.draft.entries.length + (command.preconditions?.length ?? 0);
+}
+
+/** Those of a link group side by side, where the first of them stands. */
+function groupedItems(items: Item[]): Item[] {
+  if (!items.some(({ group }) => group)) return items;
+  const groups = Map.groupBy(items, (item) => item.group ?? item);
+  return [...groups.values()].flat();
+}
+
+/** As many as a batch holds, and no part of a link group without the rest. */
 function take(items: Item[]): Item[] {
   let count = 0;
   let entries = 0;
-  for (const { weight } of items) {
-    if (count === batchCommandsMax || (count > 0 && entries + weight > batchEntriesMax)) break;
-    count += 1;
+  while (count < items.length) {
+    const unit = firstUnit(items, count);
+    const weight = unit.reduce((sum, item) => sum + item.weight, 0);
+    const isFull = count + unit.length > batchCommandsMax || entries + weight > batchEntriesMax;
+    if (count > 0 && isFull) break;
+    count += unit.length;
     entries += weight;
   }
   return items.splice(0, count);
+}
+
+function firstUnit(items: readonly Item[], from: number): Item[] {
+  const group = items[from]?.group;
+  let end = from + 1;
+  while (group && items[end]?.group === group) end += 1;
+  return items.slice(from, end);
 }
 
 function isWanted({ signal, answer }: Item): boolean {

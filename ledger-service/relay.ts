@@ -10,6 +10,7 @@ import type { Broker } from "#mesh/events/broker.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { type Backlog, readBacklogs } from "./backlog.ts";
+import { type Bell, createBell } from "./bell.ts";
 import { whileLeading } from "./lead.ts";
 import { checkStream, publishBacklog } from "./publish-backlog.ts";
 
@@ -173,31 +174,6 @@ function setAside({ aside, log }: Running, { id, ledgerId }: Backlog, error: unk
 
 function logLoss(log: Log): void {
   log.error("the LEDGER stream lost facts it had acknowledged; all are published again");
-}
-
-type Bell = { readonly ring: () => void; wait(timeoutMs: number): Promise<void> };
-
-/** A ring while nobody waits is kept for who waits next. */
-function createBell(): Bell {
-  let rung = false;
-  let wake: (() => void) | undefined;
-  return {
-    ring() {
-      rung = true;
-      wake?.();
-    },
-    async wait(timeoutMs) {
-      if (!rung) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        const timer = setTimeout(resolve, timeoutMs);
-        wake = resolve;
-        await promise;
-        clearTimeout(timer);
-        wake = undefined;
-      }
-      rung = false;
-    },
-  };
 }
 
 async function pause(durationMs: number, stopping: AbortSignal): Promise<void> {

@@ -3,17 +3,22 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import * as wireAccount from "#gen/bursar/ledger/v1/account_pb.ts";
-import { type HoldSchema, HoldStatus as WireHoldStatus } from "#gen/bursar/ledger/v1/hold_pb.ts";
+import {
+  type HoldSchema,
+  type Hold as WireHold,
+  HoldStatus as WireHoldStatus,
+} from "#gen/bursar/ledger/v1/hold_pb.ts";
 import type { PeriodSchema } from "#gen/bursar/ledger/v1/period_pb.ts";
 import type {
   PaymentStateSchema,
   TransactionSchema,
 } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { AccountKind } from "./rules/chart.ts";
-import { remainingMinor } from "./rules/hold-rules.ts";
+import { remainingMinor } from "./rules/hold-books.ts";
 import { availableMinor, balanceMinor } from "./rules/limits.ts";
 import type {
   Account,
+  AccountKey,
   AccountStatus,
   Balance,
   Entry,
@@ -27,6 +32,7 @@ import type {
   Transaction,
 } from "./rules/records.ts";
 import { refundedMinor } from "./rules/refund-rules.ts";
+import type { PastBalance } from "./store/as-of.ts";
 import { refusalReasons } from "./wire-refusal.ts";
 
 const { AccountKind: WireKind, AccountStatus: WireStatus, Side: WireSide } = wireAccount;
@@ -71,6 +77,10 @@ export function entryFromWire(entry: {
     side: side as Side,
     amountMinor: entry.amountMinor,
   };
+}
+
+export function sideToWire(side: Side): wireAccount.Side {
+  return sides[side];
 }
 
 export function transactionToWire(
@@ -145,11 +155,37 @@ export function balanceToWire(
   };
 }
 
+/** Nobody remembers what was pending in the past. */
+export function pastBalanceToWire(
+  balance: PastBalance,
+): MessageInitShape<typeof wireAccount.BalanceSchema> {
+  const { accountCode, assetCode, kind, debitsMinor, creditsMinor, version, sequence } = balance;
+  return {
+    accountCode,
+    assetCode,
+    kind: kinds[kind],
+    debitsMinor,
+    creditsMinor,
+    balanceMinor: balanceMinor(kind, debitsMinor, creditsMinor),
+    version,
+    ledgerSequence: sequence,
+  };
+}
+
 const statuses = {
   open: WireStatus.OPEN,
   frozen: WireStatus.FROZEN,
   closed: WireStatus.CLOSED,
 } satisfies Record<AccountStatus, wireAccount.AccountStatus>;
+
+const statusOfWire = new Map(Object.entries(statuses).map(([status, wire]) => [wire, status]));
+
+/** Validation admits defined statuses only. */
+export function statusFromWire(wire: wireAccount.AccountStatus): AccountStatus {
+  const status = statusOfWire.get(wire as (typeof statuses)[AccountStatus]);
+  assert(status, `account status ${wire} is unknown`);
+  return status as AccountStatus;
+}
 
 export function accountToWire(
   ledgerId: string,
@@ -213,6 +249,42 @@ export function holdToWire(ledgerId: string, hold: Hold): MessageInitShape<typeo
     createTime: hold.createTime,
     ledgerSequence: hold.sequence,
   };
+}
+
+const holdStatusOfWire = new Map(Object.entries(holdStatuses).map(([name, wire]) => [wire, name]));
+
+export function holdStatusFromWire(wire: WireHoldStatus): HoldStatus | undefined {
+  return holdStatusOfWire.get(wire as (typeof holdStatuses)[HoldStatus]) as HoldStatus | undefined;
+}
+
+/** As the ledger wrote it. */
+export function holdFromWire(hold: WireHold): Hold {
+  const { debitAccount, creditAccount, expireTime, createTime } = hold;
+  const status = holdStatusFromWire(hold.status);
+  assert(debitAccount && creditAccount && createTime && status, "a hold in the journal is whole");
+  return {
+    holdSequence: hold.holdSequence,
+    debitAccount: accountKeyOf(debitAccount),
+    creditAccount: accountKeyOf(creditAccount),
+    heldMinor: hold.heldMinor,
+    capturedMinor: hold.capturedMinor,
+    voidedMinor: hold.voidedMinor,
+    toleranceMinor: hold.toleranceMinor,
+    status,
+    expireTime: expireTime && timeOf(expireTime),
+    description: hold.description,
+    metadata: hold.metadata.map(({ key, value }) => ({ key, value })),
+    createTime: timeOf(createTime),
+    sequence: hold.ledgerSequence,
+  };
+}
+
+function accountKeyOf({ accountCode, assetCode }: AccountKey): AccountKey {
+  return { accountCode, assetCode };
+}
+
+function timeOf({ seconds, nanos }: Time): Time {
+  return { seconds, nanos };
 }
 
 export function periodToWire(

@@ -1,6 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { createPageToken, cutPage, pageSizeOf, readPageToken } from "./page-token.ts";
+import {
+  createPageToken,
+  createPinnedToken,
+  cutPage,
+  cutPinnedPage,
+  pageSizeOf,
+  readPageToken,
+  readPinnedToken,
+} from "./page-token.ts";
 
 test("a token holds where the next page begins", () => {
   for (const after of [1n, 2n ** 63n - 1n]) {
@@ -32,6 +40,25 @@ test("the last page has no token", () => {
   const { page, nextPageToken } = cutPage(rows, 2, ["List"], position);
   expect(page).toEqual([1n, 2n]);
   expect(readPageToken(["List"], nextPageToken)).toBe(2n);
+});
+
+test("a pinned token holds the sequence that all pages look at, too", () => {
+  const position = { after: 3n, sequence: 2n ** 40n };
+  const token = createPinnedToken(["List", "main"], position);
+  expect(readPinnedToken(["List", "main"], token)).toEqual(position);
+  expect(readPinnedToken(["List", "main"], "")).toBeUndefined();
+  const { page, nextPageToken } = cutPinnedPage([1n, 2n], 1, ["List"], (after) => {
+    return { after, sequence: 9n };
+  });
+  expect(page).toEqual([1n]);
+  expect(readPinnedToken(["List"], nextPageToken)).toEqual({ after: 1n, sequence: 9n });
+});
+
+test("a token of one kind is none of the other", () => {
+  const pinned = createPinnedToken(["List"], { after: 1n, sequence: 2n });
+  expect(refusalOf(() => readPageToken(["List"], pinned)).code).toBe(Code.InvalidArgument);
+  const plain = createPageToken(["List"], 1n);
+  expect(refusalOf(() => readPinnedToken(["List"], plain)).code).toBe(Code.InvalidArgument);
 });
 
 function refusalOf(run: () => unknown): ConnectError {

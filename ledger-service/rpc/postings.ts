@@ -1,68 +1,63 @@
 // RPCs that post: one command each into the poster, one answer out.
 
 import assert from "node:assert/strict";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type {
-  LedgerService,
-  PostTransactionResponseSchema,
-  PostTransactionResultSchema,
-} from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
+import type { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
+import type { Pool } from "#mesh/database/pool.ts";
 import { requireLedger } from "#mesh/rpc/caller.ts";
-import type { Answer } from "../answer.ts";
-import { decodeTransaction } from "../journal.ts";
+import { answerCommands } from "../answer.ts";
 import type { Poster } from "../poster.ts";
-import { balanceToWire } from "../wire.ts";
-import { postCommand, refuseField, reverseCommand } from "./commands-of.ts";
-import { refusalError } from "./refusal-error.ts";
+import { batchCommands, lonePostCommand, reverseCommand } from "./commands-of.ts";
+import { postedOrThrow, resultsOf } from "./post-results.ts";
+import { postStream } from "./post-stream.ts";
 
 type Postings = Pick<
   ServiceImpl<typeof LedgerService>,
-  "postTransaction" | "batchPostTransactions" | "reverseTransaction"
+  | "postTransaction"
+  | "batchPostTransactions"
+  | "streamPostTransactions"
+  | "simulateTransaction"
+  | "reverseTransaction"
 >;
 
-export function postings(poster: Poster): Postings {
+export function postings(pool: Pool, poster: Poster): Postings {
   return {
     async postTransaction(request, context) {
       const { ledgerId } = request;
       requireLedger(context, ledgerId);
-      const [answer] = await poster.submit(ledgerId, [postCommand(request)], context.signal);
-      return postedOrThrow(answer);
+      const [answer] = await poster.submit(ledgerId, [lonePostCommand(request)], context.signal);
+      return postedOrThrow(pool, ledgerId, answer);
     },
 
     async batchPostTransactions({ ledgerId, requests }, context) {
       requireLedger(context, ledgerId);
-      const commands = requests.map((request, place) => {
-        if (request.ledgerId !== ledgerId) {
-          refuseField(`requests[${place}].ledger_id`, `must be ${ledgerId}, as in the batch`);
-        }
-        return postCommand(request, `requests[${place}].`);
-      });
+      const commands = batchCommands(ledgerId, requests);
       const answers = await poster.submit(ledgerId, commands, context.signal);
-      return { results: answers.map(resultOf) };
+      return { results: await resultsOf(pool, ledgerId, answers) };
+    },
+
+    streamPostTransactions: postStream(pool, poster),
+
+    async simulateTransaction({ request }, context) {
+      assert(request, "validation requires the request");
+      const { ledgerId } = request;
+      requireLedger(context, ledgerId);
+      const asked = [{ command: lonePostCommand(request, "request."), traceparent: undefined }];
+      const options = { simulating: true };
+      // One moment of the books, without waiting for whoever writes to them.
+      const answers = await pool.begin("isolation level repeatable read read only", (tx) => {
+        return answerCommands(tx, ledgerId, asked, options);
+      });
+      const [result] = await resultsOf(pool, ledgerId, answers);
+      assert(result);
+      return { result };
     },
 
     async reverseTransaction(request, context) {
       const { ledgerId } = request;
       requireLedger(context, ledgerId);
       const [answer] = await poster.submit(ledgerId, [reverseCommand(request)], context.signal);
-      return postedOrThrow(answer);
+      return postedOrThrow(pool, ledgerId, answer);
     },
   };
-}
-
-function resultOf(answer: Answer): MessageInitShape<typeof PostTransactionResultSchema> {
-  if (answer.kind === "refused") return { result: { case: "refused", value: answer.detail } };
-  return { result: { case: "posted", value: postedOrThrow(answer) } };
-}
-
-function postedOrThrow(answer: Answer | undefined) {
-  if (answer?.kind === "refused") throw refusalError(answer.detail);
-  assert(answer?.kind === "written");
-  const transaction = decodeTransaction(answer.row.data);
-  const { replayed } = answer;
-  const balances = answer.balances.map(balanceToWire);
-  return { transaction, balances, replayed } satisfies MessageInitShape<
-    typeof PostTransactionResponseSchema
-  >;
 }

@@ -1,16 +1,21 @@
 // RPCs that read. None of them locks, and each answers from one moment.
 
 import assert from "node:assert/strict";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import { Side } from "#gen/bursar/ledger/v1/account_pb.ts";
 import type { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
-import { callerOf, requireLedger } from "#mesh/rpc/caller.ts";
+import { callerOf } from "#mesh/rpc/caller.ts";
 import { decodeTransaction } from "../journal.ts";
 import { balanceMinor } from "../rules/limits.ts";
+import type { AccountKey } from "../rules/records.ts";
+import { listEntries, readBalanceAsOf } from "../store/as-of.ts";
 import * as store from "../store/read.ts";
-import { balanceToWire, kindToWire, paymentToWire } from "../wire.ts";
+import { balanceToWire, pastBalanceToWire, paymentToWire } from "../wire.ts";
+import { asOfFilter, asOfFromWire } from "./as-of.ts";
+import { findLedger, requireReached } from "./min-sequence.ts";
+import { listNoted, notedFilter } from "./noted.ts";
 import { cutPage, pageSizeOf, readPageToken } from "./page-token.ts";
 import { notFound } from "./refusal-error.ts";
 
@@ -19,30 +24,18 @@ type Reads = Pick<
   | "getLedger"
   | "listLedgers"
   | "listAssets"
-  | "listAccounts"
   | "getTransaction"
   | "listTransactions"
   | "getBalance"
   | "listEntries"
-  | "getTrialBalance"
   | "listPaymentStates"
 >;
 
 export function reads(pool: Pool): Reads {
-  async function find(context: HandlerContext, ledgerId: string): Promise<store.LedgerRow> {
-    requireLedger(context, ledgerId);
-    const ledger = await store.readLedger(pool, ledgerId);
-    if (!ledger) throw notFound({ refusal: Refusal.LEDGER_NOT_FOUND });
-    return ledger;
-  }
-
-  async function findAccount(
-    id: bigint,
-    key: { accountCode: string; assetCode: string } | undefined,
-  ) {
+  async function findAccount<R>(key: AccountKey | undefined, read: (key: AccountKey) => R) {
     assert(key, "validation requires the account");
     const { accountCode, assetCode } = key;
-    const account = await store.readAccount(pool, id, key);
+    const account = await read({ accountCode, assetCode });
     if (account) return account;
     const named = { account: { accountCode, assetCode }, assetCode };
     throw notFound({ refusal: Refusal.ACCOUNT_NOT_FOUND, ...named });
@@ -50,7 +43,7 @@ export function reads(pool: Pool): Reads {
 
   return {
     async getLedger({ ledgerId }, context) {
-      return { ledger: await find(context, ledgerId) };
+      return { ledger: await findLedger(pool, context, ledgerId) };
     },
 
     async listLedgers({ pageSize, pageToken }, context) {
@@ -64,26 +57,12 @@ export function reads(pool: Pool): Reads {
     },
 
     async listAssets({ ledgerId }, context) {
-      const { id } = await find(context, ledgerId);
+      const { id } = await findLedger(pool, context, ledgerId);
       return { assets: await store.listAssets(pool, id) };
     },
 
-    async listAccounts({ ledgerId, pageSize, pageToken, codePrefix }, context) {
-      const { id } = await find(context, ledgerId);
-      const filter = ["ListAccounts", ledgerId, codePrefix];
-      const after = readPageToken(filter, pageToken) ?? 0n;
-      const size = pageSizeOf(pageSize);
-      const rows = await store.listAccounts(pool, id, { after, limit: size + 1, codePrefix });
-      const { page, nextPageToken } = cutPage(rows, size, filter, ({ accountId }) => accountId);
-      const accounts = page.map(({ accountCode, assetCode, kind, openedSequence, openTime }) => {
-        const wireKind = kindToWire(kind);
-        return { ledgerId, accountCode, assetCode, kind: wireKind, openedSequence, openTime };
-      });
-      return { accounts, nextPageToken };
-    },
-
-    async getTransaction({ ledgerId, name }, context) {
-      const { id } = await find(context, ledgerId);
+    async getTransaction({ ledgerId, name, minLedgerSequence }, context) {
+      const { id } = await findLedger(pool, context, ledgerId, minLedgerSequence);
       assert(name.case, "validation requires a name");
       const row =
         name.case === "ledgerSequence"
@@ -93,55 +72,65 @@ export function reads(pool: Pool): Reads {
       throw notFound({ refusal: Refusal.TRANSACTION_NOT_FOUND, [name.case]: name.value });
     },
 
-    async listTransactions({ ledgerId, pageSize, pageToken, paymentId }, context) {
-      const { id } = await find(context, ledgerId);
-      const filter = ["ListTransactions", ledgerId, paymentId];
+    async listTransactions(
+      { ledgerId, pageSize, pageToken, paymentId, minLedgerSequence, metadata },
+      context,
+    ) {
+      const { id } = await findLedger(pool, context, ledgerId, minLedgerSequence);
+      const notes = notedFilter(metadata, paymentId);
+      const filter = ["ListTransactions", ledgerId, paymentId, ...notes.flatMap(Object.values)];
       const after = readPageToken(filter, pageToken) ?? 0n;
       const size = pageSizeOf(pageSize);
+      if (notes.length > 0) return listNoted(pool, id, { notes, after, size, filter });
       const rows = await store.listPosted(pool, id, { after, limit: size + 1, paymentId });
       const { page, nextPageToken } = cutPage(rows, size, filter, ({ sequence }) => sequence);
       return { transactions: page.map(({ data }) => decodeTransaction(data)), nextPageToken };
     },
 
-    async getBalance({ ledgerId, account }, context) {
-      const { id } = await find(context, ledgerId);
-      return { balance: balanceToWire(await findAccount(id, account)) };
+    async getBalance({ ledgerId, account: key, asOf: wireAsOf, minLedgerSequence }, context) {
+      const asOf = asOfFromWire(wireAsOf);
+      const ledger = await findLedger(pool, context, ledgerId, minLedgerSequence);
+      if (!asOf) {
+        const account = await findAccount(key, (named) =>
+          store.readAccount(pool, ledger.id, named),
+        );
+        return { balance: balanceToWire(account) };
+      }
+      requireReached(ledger, asOf.sequence);
+      const read = (named: AccountKey) => readBalanceAsOf(pool, ledger.id, named, asOf);
+      return { balance: pastBalanceToWire(await findAccount(key, read)) };
     },
 
-    async listEntries({ ledgerId, account: key, pageSize, pageToken }, context) {
-      const { id } = await find(context, ledgerId);
-      const account = await findAccount(id, key);
-      const filter = ["ListEntries", ledgerId, account.accountCode, account.assetCode];
+    async listEntries(request, context) {
+      const { ledgerId, pageSize, pageToken, minLedgerSequence } = request;
+      const asOf = asOfFromWire(request.asOf);
+      const ledger = await findLedger(pool, context, ledgerId, minLedgerSequence);
+      requireReached(ledger, asOf?.sequence);
+      const account = await findAccount(request.account, (named) => {
+        return store.readAccount(pool, ledger.id, named);
+      });
+      const { accountCode, assetCode } = account;
+      const filter = ["ListEntries", ledgerId, accountCode, assetCode, ...asOfFilter(asOf)];
       const after = readPageToken(filter, pageToken) ?? 0n;
       const size = pageSizeOf(pageSize);
-      const { accountId, kind } = account;
-      const rows = await store.listEntries(pool, { accountId, after, limit: size + 1 });
+      const rows = await listEntries(pool, account.accountId, { asOf, after, limit: size + 1 });
       const { page, nextPageToken } = cutPage(rows, size, filter, ({ version }) => version);
       const entries = page.map((row) => ({
         ledgerSequence: row.sequence,
         version: row.version,
         side: row.amountMinor > 0n ? Side.DEBIT : Side.CREDIT,
         amountMinor: row.amountMinor > 0n ? row.amountMinor : -row.amountMinor,
-        balanceMinor: balanceMinor(kind, row.debitsMinorAfter, row.creditsMinorAfter),
+        balanceMinor: balanceMinor(account.kind, row.debitsMinorAfter, row.creditsMinorAfter),
         effectiveTime: row.effectiveTime,
       }));
       return { entries, nextPageToken };
     },
 
-    async getTrialBalance({ ledgerId }, context) {
-      requireLedger(context, ledgerId);
-      const trial = await store.readTrialBalance(pool, ledgerId);
-      if (!trial) throw notFound({ refusal: Refusal.LEDGER_NOT_FOUND });
-      const { accounts, sequence } = trial;
-      return {
-        balances: accounts.map(balanceToWire),
-        totals: totalsOf(accounts),
-        ledgerSequence: sequence,
-      };
-    },
-
-    async listPaymentStates({ ledgerId, pageSize, pageToken, orderId }, context) {
-      const { id } = await find(context, ledgerId);
+    async listPaymentStates(
+      { ledgerId, pageSize, pageToken, orderId, minLedgerSequence },
+      context,
+    ) {
+      const { id } = await findLedger(pool, context, ledgerId, minLedgerSequence);
       const filter = ["ListPaymentStates", ledgerId, orderId];
       const after = await paymentAt(id, readPageToken(filter, pageToken));
       const size = pageSizeOf(pageSize);
@@ -158,19 +147,4 @@ export function reads(pool: Pool): Reads {
     const row = await store.readPosted(pool, id, sequence);
     return (row && decodeTransaction(row.data).paymentState?.paymentId) ?? "";
   }
-}
-
-/** Debits equal credits in each; the ledger keeps both within int64. */
-function totalsOf(accounts: readonly store.AccountRow[]) {
-  const totals = new Map<
-    string,
-    { assetCode: string; debitsMinor: bigint; creditsMinor: bigint }
-  >();
-  for (const { assetCode, debitsMinor, creditsMinor } of accounts) {
-    const total = totals.get(assetCode) ?? { assetCode, debitsMinor: 0n, creditsMinor: 0n };
-    total.debitsMinor += debitsMinor;
-    total.creditsMinor += creditsMinor;
-    totals.set(assetCode, total);
-  }
-  return [...totals.values()].sort((a, b) => (a.assetCode < b.assetCode ? -1 : 1));
 }

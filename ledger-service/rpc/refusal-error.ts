@@ -68,9 +68,17 @@ function keepsItsKey({ refusal, idempotencyKey }: RefusalDetail): boolean {
 
 /** A read of something that is not there. */
 export function notFound(value: MessageInitShape<typeof RefusalDetailSchema>): ConnectError {
+  return refuseRead(Code.NotFound, value);
+}
+
+/** A read that the books cannot answer. */
+export function refusedRead(value: MessageInitShape<typeof RefusalDetailSchema>): ConnectError {
+  const code = codes[value.refusal as keyof typeof codes] ?? Code.FailedPrecondition;
+  return refuseRead(code, value);
+}
+
+function refuseRead(code: Code, value: MessageInitShape<typeof RefusalDetailSchema>) {
   const detail = create(RefusalDetailSchema, value);
-  return refuse(Code.NotFound, refusalMessage(detail), {
-    desc: RefusalDetailSchema,
-    value: detail,
-  });
+  const shown = { desc: RefusalDetailSchema, value: detail };
+  return refuse(code, refusalMessage(detail), shown);
 }

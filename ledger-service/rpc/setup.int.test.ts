@@ -105,7 +105,15 @@ test("a caller touches only the ledgers it was granted", async () => {
     () => narrow.registerAsset({ ledgerId, assetCode: "CHF", scale: 2 }),
     () => narrow.listAssets({ ledgerId }),
     () => narrow.createAccount({ ledgerId, account, kind: AccountKind.ASSET }),
+    () =>
+      narrow.batchCreateAccounts({ ledgerId, accounts: [{ account, kind: AccountKind.ASSET }] }),
+    () => narrow.getAccount({ ledgerId, account }),
     () => narrow.listAccounts({ ledgerId }),
+    () => narrow.updateAccountMetadata({ ledgerId, idempotencyKey: "mine", account }),
+    () => narrow.updateAccountLimits({ ledgerId, idempotencyKey: "mine", account }),
+    () => narrow.freezeAccount({ ledgerId, idempotencyKey: "mine", account }),
+    () => narrow.unfreezeAccount({ ledgerId, idempotencyKey: "mine", account }),
+    () => narrow.closeAccount({ ledgerId, idempotencyKey: "mine", account }),
     () => narrow.postTransaction(saleRequest("mine", 1n)),
     () => narrow.batchPostTransactions({ ledgerId, requests: [saleRequest("mine", 1n)] }),
     () => narrow.reverseTransaction({ ledgerId, idempotencyKey: "mine", ledgerSequence: 8n }),
@@ -114,6 +122,7 @@ test("a caller touches only the ledgers it was granted", async () => {
     () => narrow.getBalance({ ledgerId, account }),
     () => narrow.listEntries({ ledgerId, account }),
     () => narrow.getTrialBalance({ ledgerId }),
+    () => narrow.aggregateBalances({ ledgerId }),
     () => narrow.listPaymentStates({ ledgerId }),
   ]) {
     const error = await errorOf(call());

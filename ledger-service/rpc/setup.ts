@@ -1,5 +1,5 @@
-// RPCs that prepare books: ledgers, assets, accounts. They write facts as postings do, so they take
-// the same way.
+// RPCs that prepare books: ledgers and assets. They write facts as postings do, so they take the
+// same way.
 
 import assert from "node:assert/strict";
 import type { ServiceImpl } from "@connectrpc/connect";
@@ -7,17 +7,12 @@ import type { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
 import { requireLedger } from "#mesh/rpc/caller.ts";
 import type { Answer } from "../answer.ts";
-import { sortedNotes } from "../digest.ts";
 import type { Poster } from "../poster.ts";
 import type { Command } from "../rules/commands.ts";
 import { readLedger } from "../store/read.ts";
-import { accountToWire, kindFromWire, limitsFromWire } from "../wire.ts";
 import { refusalError } from "./refusal-error.ts";
 
-type Setup = Pick<
-  ServiceImpl<typeof LedgerService>,
-  "createLedger" | "registerAsset" | "createAccount"
->;
+type Setup = Pick<ServiceImpl<typeof LedgerService>, "createLedger" | "registerAsset">;
 
 type Accepted = Exclude<Answer, { kind: "refused" }>;
 
@@ -49,21 +44,6 @@ export function setup(pool: Pool, poster: Poster): Setup {
       const command: Command = { kind: "register-asset", assetCode, scale };
       const { asset, replayed } = await submit("asset", ledgerId, command, context.signal);
       return { asset: { assetCode: asset.assetCode, scale: asset.scale }, replayed };
-    },
-
-    async createAccount({ ledgerId, account: key, kind, limits, metadata }, context) {
-      requireLedger(context, ledgerId);
-      assert(key);
-      const { accountCode, assetCode } = key;
-      const command: Command = {
-        kind: "create-account",
-        account: { accountCode, assetCode },
-        accountKind: kindFromWire(kind),
-        limits: limitsFromWire(limits),
-        metadata: sortedNotes(metadata.map((note) => ({ key: note.key, value: note.value }))),
-      };
-      const { account, replayed } = await submit("account", ledgerId, command, context.signal);
-      return { account: accountToWire(ledgerId, account), replayed };
     },
   };
 }

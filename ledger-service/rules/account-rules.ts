@@ -1,5 +1,7 @@
 // What becomes of an account after it was opened: its notes, its limits, and whether it takes
-// entries. Each change is one fact with the whole account in it.
+// entries. Each change is one fact with the whole account in it. Refusals come in a fixed order:
+// there is no such account, it was changed since, it is closed, it is reserved, then what stands
+// against the change itself.
 
 import assert from "node:assert/strict";
 import { accountName, addFact, type Books, nextSequence } from "./books.ts";
@@ -26,6 +28,8 @@ export type AccountUpdate = {
 /** Undefined: an account may be opened with these limits and notes. */
 export function findBadAccount(command: CreateAccount): Refusal | undefined {
   const { account, limits, metadata } = command;
+  const limited = limits.floorMinor !== undefined || limits.ceilingMinor !== undefined;
+  if (limited && isReserved(account)) return { reason: "account-reserved", account };
   const empty = { available: 0n, highest: 0n };
   return findDuplicate(metadata) ?? findBadLimits(account, limits, empty);
 }
@@ -72,10 +76,9 @@ function findBadUpdate(account: Readonly<Account>, update: AccountUpdate): Refus
     return { reason: "account-changed", account: key, sequence: changedSequence };
   }
   if (status === "closed") return { reason: "account-closed", account: key };
-  const reserved = key.accountCode === chart.suspense && change.what !== "metadata";
-  if (reserved) return { reason: "account-reserved", account: key };
-
-  const balance = balanceMinor(account.kind, account.debitsMinor, account.creditsMinor);
+  if (isReserved(key) && change.what !== "metadata") {
+    return { reason: "account-reserved", account: key };
+  }
   switch (change.what) {
     case "metadata":
       return findDuplicate(change.metadata);
@@ -89,15 +92,23 @@ function findBadUpdate(account: Readonly<Account>, update: AccountUpdate): Refus
     case "unfreeze":
       return status === "frozen" ? undefined : { reason: "account-not-frozen", account: key };
     case "close": {
-      const empty = balance === 0n && debitsPendingMinor === 0n && creditsPendingMinor === 0n;
-      return empty
-        ? undefined
-        : { reason: "account-not-empty", account: key, actualMinor: balance };
+      const actualMinor = balanceMinor(account.kind, account.debitsMinor, account.creditsMinor);
+      const held = debitsPendingMinor > 0n || creditsPendingMinor > 0n;
+      if (actualMinor === 0n && !held) return undefined;
+      return { reason: "account-not-empty", account: key, actualMinor };
     }
   }
 }
 
-/** Limits that are broken already would never be told from those that hold. */
+/** What fits nowhere else must have a place to go. */
+function isReserved({ accountCode }: AccountKey): boolean {
+  return accountCode === chart.suspense;
+}
+
+/**
+ * Limits that are broken already would never be told from those that hold. A floor above a ceiling
+ * is broken by every balance, hence here, too.
+ */
 function findBadLimits(
   account: AccountKey,
   { floorMinor, ceilingMinor }: Limits,

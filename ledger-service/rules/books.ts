@@ -168,7 +168,8 @@ export function openAccount(
   books.written.opened.push(account);
   books.written.changed.add(account);
   if (metadata.length > 0) books.written.noted.add(account);
-  addFact(books, { kind: "account-opened", sequence, account });
+  // As it is now: it may be changed by what comes later in the batch.
+  addFact(books, { kind: "account-opened", sequence, account: { ...account } });
   return account;
 }
 
@@ -194,10 +195,23 @@ export function post(books: Books, draft: Draft): Transaction {
     reversedBy: undefined,
     reversedMinor: undefined,
   });
-  const reversed = books.transactions.get(draft.reversesSequence);
-  if (reversed) reversed.reversedBy = sequence;
+  if (draft.reversesSequence !== 0n) keepReversed(books, draft, sequence);
   addFact(books, { kind: "transaction-posted", sequence, transaction });
   return transaction;
+}
+
+/** What it reverses is less by its entries. */
+function keepReversed(books: Books, draft: Draft, sequence: bigint): void {
+  const original = books.transactions.get(draft.reversesSequence);
+  assert(original, `transaction ${draft.reversesSequence} was not read`);
+  const reversedMinor = original.entries.map((_, place) => original.reversedMinor?.[place] ?? 0n);
+  for (const [place, { amountMinor }] of draft.entries.entries()) {
+    const reversed = draft.reversesEntries?.[place] ?? place;
+    reversedMinor[reversed] = (reversedMinor[reversed] ?? 0n) + amountMinor;
+  }
+  const { entries } = original;
+  books.transactions.set(draft.reversesSequence, { entries, reversedBy: sequence, reversedMinor });
+  books.written.reversed.add(draft.reversesSequence);
 }
 
 /** Uses a caller's key up. */

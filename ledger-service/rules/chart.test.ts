@@ -10,6 +10,7 @@ test.each([
   ["income:sales", "income"],
   ["income:refunds", "income"],
   ["liabilities:tax", "liability"],
+  ["liabilities:suspense", "liability"],
 ])("%s is in the chart, of kind %s", (accountCode, kind) => {
   expect(chartKind(accountCode)).toBe(kind);
 });

@@ -98,23 +98,34 @@ function decideKeyed(books: Books, command: KeyedCommand): Accepted | Refusal {
 
 /** Answers a used key from what it was used for; otherwise decides, and uses it up. */
 function onceAKey(books: Books, command: KeyedCommand): Outcome {
-  const { idempotencyKey: key, digest } = command;
-  const used = books.keys.get(key);
-  if (used) {
-    const { sequence } = used;
-    if (used.digest !== digest) return refuse({ reason: "idempotency-conflict", sequence });
-    if (used.refused) return { kind: "stays-refused", sequence };
-    return { kind: "written", sequence, balances: [], replayed: true };
-  }
-
+  const answered = answerUsedKey(books, command);
+  if (answered) return answered;
   const decided = decideKeyed(books, command);
-  if ("reason" in decided) {
-    refuseKey(books, { key, digest }, refusedKind(command), decided);
-    return refuse(decided);
-  }
+  if ("reason" in decided) return refuseKeyed(books, command, decided);
+  const { idempotencyKey: key, digest } = command;
   const { sequence, touched } = decided;
   keepKey(books, { key, digest, sequence, refused: false });
   return { kind: "written", sequence, balances: balancesOf(books, touched), replayed: false };
+}
+
+/** Undefined: the key is not used. */
+export function answerUsedKey(
+  books: Books,
+  { idempotencyKey, digest }: KeyedCommand,
+): Outcome | undefined {
+  const used = books.keys.get(idempotencyKey);
+  if (!used) return undefined;
+  const { sequence } = used;
+  if (used.digest !== digest) return refuse({ reason: "idempotency-conflict", sequence });
+  if (used.refused) return { kind: "stays-refused", sequence };
+  return { kind: "written", sequence, balances: [], replayed: true };
+}
+
+/** Uses the key up: asked again, it is refused again. */
+export function refuseKeyed(books: Books, command: KeyedCommand, refusal: Refusal): Outcome {
+  const { idempotencyKey: key, digest } = command;
+  refuseKey(books, { key, digest }, refusedKind(command), refusal);
+  return refuse(refusal);
 }
 
 /** What would have been a transaction is refused as one. */

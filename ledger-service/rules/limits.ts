@@ -107,6 +107,6 @@ export function findLimitBrokenBy(
   return undefined;
 }
 
-function isLimited({ limits }: Readonly<Account>): boolean {
+export function isLimited({ limits }: Readonly<Account>): boolean {
   return limits.floorMinor !== undefined || limits.ceilingMinor !== undefined;
 }

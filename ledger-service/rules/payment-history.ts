@@ -11,52 +11,63 @@ type Draft = { -readonly [K in keyof PaymentHistory]: PaymentHistory[K] };
 
 /** By the name of the payment's own fact; see `paymentKey`. */
 export function readHistories(names: Iterable<Named>): Map<string, PaymentHistory> {
-  const histories = new Map<string, Draft>();
-  const of = (key: string): Draft => {
-    const known = histories.get(key);
-    if (known) return known;
-    const created = createDraft();
-    histories.set(key, created);
-    return created;
-  };
+  const histories = new Map<string, PaymentHistory>();
   for (const named of names) {
-    const parts = named.key.split("/");
-    const [what] = parts;
-    const own = parts.slice(1, 4).join("/");
-    const last = parts[4];
-    if (what === "payment") addPayment(of(named.key), named);
-    if (what === "refund") {
-      const { paymentId, amountMinor } = readAmount(named);
-      const history = of(paymentKey(paymentId));
-      if (last === "failed") history.refundsFailedMinor += amountMinor;
-      else history.refundsNamedMinor += amountMinor;
-    }
-    if (what === "refunded_total") {
-      const history = of(`payment/${own}/succeeded`);
-      const stated = BigInt(last ?? "");
-      if (stated > history.refundsStatedMinor) history.refundsStatedMinor = stated;
-    }
-    if (what === "dispute") {
-      const { paymentId, amountMinor, outcome } = readAmount(named);
-      const history = of(paymentKey(paymentId));
-      history.disputedMinor += last === "opened" ? amountMinor : -amountMinor;
-      if (outcome === "lost") history.lostMinor += amountMinor;
-    }
+    const payment = paymentNamed(named);
+    if (payment !== undefined) histories.set(payment, addName(histories.get(payment), named));
   }
   return histories;
 }
 
-function createDraft(): Draft {
-  return {
-    currencyCode: "",
-    paidMinor: 0n,
-    refundsNamedMinor: 0n,
-    refundsStatedMinor: 0n,
-    refundsFailedMinor: 0n,
-    disputedMinor: 0n,
-    lostMinor: 0n,
-  };
+/** The name of the fact of the payment that it is about; undefined: it is about none. */
+export function paymentNamed(named: Named): string | undefined {
+  const parts = named.key.split("/");
+  switch (parts[0]) {
+    case "payment":
+      return named.key;
+    case "refund":
+    case "dispute":
+      return paymentKey(readAmount(named).paymentId);
+    case "refunded_total":
+      return `payment/${parts.slice(1, 4).join("/")}/succeeded`;
+    default:
+      return undefined;
+  }
 }
+
+/** The payment's history with one more name, which must be about it. */
+export function addName(before: PaymentHistory | undefined, named: Named): PaymentHistory {
+  const history: Draft = { ...(before ?? noHistory) };
+  const parts = named.key.split("/");
+  const [what] = parts;
+  const last = parts[4];
+  if (what === "payment") addPayment(history, named);
+  if (what === "refund") {
+    const { amountMinor } = readAmount(named);
+    if (last === "failed") history.refundsFailedMinor += amountMinor;
+    else history.refundsNamedMinor += amountMinor;
+  }
+  if (what === "refunded_total") {
+    const stated = BigInt(last ?? "");
+    if (stated > history.refundsStatedMinor) history.refundsStatedMinor = stated;
+  }
+  if (what === "dispute") {
+    const { amountMinor, outcome } = readAmount(named);
+    history.disputedMinor += last === "opened" ? amountMinor : -amountMinor;
+    if (outcome === "lost") history.lostMinor += amountMinor;
+  }
+  return history;
+}
+
+const noHistory: PaymentHistory = {
+  currencyCode: "",
+  paidMinor: 0n,
+  refundsNamedMinor: 0n,
+  refundsStatedMinor: 0n,
+  refundsFailedMinor: 0n,
+  disputedMinor: 0n,
+  lostMinor: 0n,
+};
 
 function addPayment(history: Draft, { key, content }: Named): void {
   const [, currencyCode, paid] = /^([A-Z]{3}) (\d+), /.exec(content) ?? [];

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { accountName } from "./books.ts";
-import { decidePosting, int64Max, type PostingBooks } from "./posting.ts";
+import { decidePosting, int64Max, type Posting, type PostingBooks } from "./posting.ts";
+import type { Precondition } from "./preconditions.ts";
 import { type Account, type Asset, type Entry, type Note, noLimits } from "./records.ts";
 import type { Refusal } from "./refusals.ts";
 
@@ -19,21 +20,66 @@ test("a transaction in two assets may be posted when each is balanced", () => {
   expect(decide(books, entries, [])).toBeUndefined();
 });
 
-// One row a rule, in the order in which the rules are checked: each row breaks the rules below it too.
-const duplicated = [note("a"), note("a")];
-test.each<[Refusal["reason"], Entry[], Note[]]>([
+// One row a rule, in the order in which the rules are checked: each row breaks the rules below it, too.
+const duplicated = { metadata: [note("a"), note("a")] };
+const late = { ...duplicated, effectiveTime: { seconds: 10n ** 10n, nanos: 0 } };
+const early = { effectiveTime: { seconds: 1n, nanos: 0 } };
+const failing = { preconditions: [versioned("assets:cash", 7n)] };
+const unknown = { preconditions: [versioned("assets:nobody", 0n)] };
+const overdraft = [credit("assets:bounded", 6n), debit("assets:full", 6n)];
+test.each<[Refusal["reason"], Entry[], Partial<Posting>]>([
   [
     "asset-not-found",
-    [debit("assets:nobody", 2n, "XAU"), credit("assets:full", int64Max), debit("assets:full", 1n)],
-    duplicated,
+    [debit("assets:nobody", 2n), debit("assets:cash", 1n, "XAU"), debit("assets:frozen", 1n)],
+    { ...late, ...unknown },
   ],
-  ["account-not-found", [debit("assets:nobody", 2n), debit("assets:full", int64Max)], duplicated],
-  ["unbalanced", [debit("assets:full", int64Max), credit("income:sales", 1n)], duplicated],
-  ["amount-out-of-range", [debit("assets:full", 6n), credit("income:sales", 6n)], duplicated],
-  ["metadata-duplicate", [debit("assets:cash", 5n), credit("income:sales", 5n)], duplicated],
-])("refuses: %s", (reason, entries, metadata) => {
-  expect(decide(books, entries, metadata)).toMatchObject({ reason });
+  [
+    "account-not-found",
+    [debit("assets:frozen", 1n), debit("assets:nobody", 2n)],
+    { ...late, ...failing },
+  ],
+  ["account-not-found", [debit("assets:frozen", 1n)], { ...late, ...unknown }],
+  [
+    "account-frozen",
+    [debit("assets:frozen", 1n), debit("assets:closed", 1n), debit("assets:full", int64Max)],
+    { ...late, ...failing },
+  ],
+  [
+    "account-closed",
+    [debit("assets:closed", 1n), debit("assets:frozen", 1n), debit("assets:full", int64Max)],
+    { ...late, ...failing },
+  ],
+  [
+    "unbalanced",
+    [debit("assets:full", int64Max), credit("income:sales", 1n)],
+    { ...late, ...failing },
+  ],
+  ["amount-out-of-range", overdraft, { ...late, ...failing }],
+  ["metadata-duplicate", overdraft.map(smaller), { ...late, ...failing }],
+  ["effective-time-too-late", overdraft.map(smaller), { ...late, metadata: [], ...failing }],
+  ["period-closed", overdraft.map(smaller), { ...early, ...failing }],
+  ["precondition-failed", overdraft.map(smaller), failing],
+  ["below-floor", overdraft.map(smaller), {}],
+  ["above-ceiling", overdraft.map(smaller).map(turned), {}],
+])("refuses: %s", (reason, entries, more) => {
+  const posting = { entries, metadata: [], effectiveTime: undefined, ...more };
+  expect(decidePosting(books, posting)).toMatchObject({ reason });
 });
+
+function smaller(entry: Entry): Entry {
+  return { ...entry, amountMinor: 4n };
+}
+
+function turned(entry: Entry): Entry {
+  const account = { ...entry.account };
+  if (account.accountCode === "assets:full") account.accountCode = "income:sales";
+  return { ...entry, account, side: entry.side === "debit" ? "credit" : "debit" };
+}
+
+function versioned(accountCode: string, version: bigint): Precondition {
+  const account = { accountCode, assetCode: "USD" };
+  return { account, balance: undefined, available: undefined, version };
+}
 
 test("an unbalanced asset is named with both of its sums", () => {
   const entries = [
@@ -93,10 +139,13 @@ const books: PostingBooks = {
       account("assets:full", int64Max - 5n),
       account("assets:cash", 0n, "EUR"),
       account("income:sales", 0n, "EUR"),
+      { ...account("assets:frozen", 0n), status: "frozen" as const },
+      { ...account("assets:closed", 0n), status: "closed" as const },
+      { ...account("assets:bounded", 0n), limits: { floorMinor: 0n, ceilingMinor: 3n } },
     ].map((it) => [accountName(it), it]),
   ),
   recordedTime: { seconds: 1_000_000n, nanos: 0 },
-  closedTime: undefined,
+  closedTime: { seconds: 1_000n, nanos: 0 },
 };
 
 function account(accountCode: string, debitsMinor: bigint, assetCode = "USD"): Account {

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { accountName } from "./books.ts";
 import { findBrokenLimit } from "./limits.ts";
+import { findFailedPrecondition, findUnknownAccount, type Precondition } from "./preconditions.ts";
 import type { Account, Asset, Entry, Note, Time } from "./records.ts";
 import type { Refusal } from "./refusals.ts";
 import { isBefore } from "./time.ts";
@@ -24,20 +25,23 @@ export type Posting = {
   readonly effectiveTime: Time | undefined;
   /** What a capture gives back of the pending amounts, by account name. */
   readonly released?: ReadonlyMap<string, { debitsMinor: bigint; creditsMinor: bigint }>;
+  readonly preconditions?: readonly Precondition[];
 };
 
 /** Undefined: the entries may be posted. */
 export function decidePosting(books: PostingBooks, posting: Posting): Refusal | undefined {
-  const { entries, metadata, effectiveTime } = posting;
-  assert(entries.length >= 2);
+  const { entries, metadata, effectiveTime, preconditions = [] } = posting;
+  assert(entries.length > 0);
   for (const entry of entries) assert(entry.amountMinor > 0n && entry.amountMinor <= int64Max);
   return (
     findMissing(books, entries) ??
+    findUnknownAccount(books.accounts, preconditions) ??
     findStopped(books, entries) ??
     findUnbalanced(entries) ??
     findOutOfRange(books, entries, posting.released) ??
     findDuplicate(metadata) ??
     findWrongTime(books, effectiveTime) ??
+    findFailedPrecondition(books.accounts, preconditions) ??
     findBrokenLimit(books.accounts, posting)
   );
 }

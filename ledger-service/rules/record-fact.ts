@@ -1,6 +1,6 @@
 // Writes a provider's fact into the books: what it names, what it posts, and whatever of the chart of
-// accounts it is the first to use. The fact has happened already; what the rules cannot accept is
-// handed back and leaves the books as they were.
+// accounts it is the first to use. The fact has happened already; what cannot be written even to
+// suspense is handed back and leaves the books as they were.
 
 import assert from "node:assert/strict";
 import { currencyScale } from "#mesh/money/currency.ts";
@@ -15,11 +15,12 @@ import {
   registerAsset,
 } from "./books.ts";
 import { chart, chartKind, providerOf } from "./chart.ts";
+import { type Circumstances, planPostings } from "./fact-postings.ts";
 import { arrivalOf, type FactDecision, moneyOf, type PaymentFact } from "./payment-facts.ts";
 import { decideFact } from "./payment-rules.ts";
-import { findOutOfRange } from "./posting.ts";
-import type { AccountKey, Note, Time } from "./records.ts";
+import type { AccountKey } from "./records.ts";
 import type { Refusal } from "./refusals.ts";
+import { keepSuspended } from "./suspense-books.ts";
 
 export type Recorded =
   | {
@@ -33,8 +34,6 @@ export type Recorded =
       readonly reason: "refused" | "conflict" | "currency-unknown";
       readonly detail: string;
     };
-
-export type Circumstances = { readonly occurredTime: Time; readonly metadata: readonly Note[] };
 
 export function recordFact(books: Books, fact: PaymentFact, about: Circumstances): Recorded {
   for (const { currencyCode } of fact.kind === "payment-failed" ? [] : moneyOf(fact)) {
@@ -75,27 +74,21 @@ function accept(
   books: Books,
   fact: PaymentFact,
   { named, postings, payment }: Extract<FactDecision, { kind: "accepted" }>,
-  { occurredTime, metadata }: Circumstances,
+  about: Circumstances,
 ): Recorded {
-  const entries = postings.flatMap((posting) => posting.entries);
-  const problem = findOutOfRange(books, entries);
-  if (problem) return { kind: "dead", reason: "refused", detail: describe(problem) };
+  const plan = planPostings(books, postings, about);
+  if ("reason" in plan) return { kind: "dead", reason: "refused", detail: describe(plan) };
 
-  for (const { account } of entries) open(books, account);
+  // Also the accounts of entries that go to suspense: that is where they will be released to.
+  for (const { entries } of postings) for (const { account } of entries) open(books, account);
   const sequences = new Map<string, bigint>();
   let latest: bigint | undefined;
-  for (const posting of postings) {
-    const draft = {
-      idempotencyKey: posting.key,
-      entries: posting.entries,
-      description: posting.description,
-      metadata,
-      effectiveTime: occurredTime,
-      reversesSequence: 0n,
-      payment: posting.payment,
-    };
-    latest = post(books, draft).sequence;
-    sequences.set(posting.key, latest);
+  for (const draft of plan.drafts) {
+    if (draft.suspended) for (const { account } of draft.entries) open(books, account);
+    const transaction = post(books, draft);
+    if (draft.suspended) keepSuspended(books, transaction);
+    latest = transaction.sequence;
+    sequences.set(draft.idempotencyKey, latest);
   }
   for (const { key, content } of named) {
     keepReported(books, { key, content, sequence: sequences.get(key) ?? latest });

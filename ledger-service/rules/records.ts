@@ -132,7 +132,7 @@ export type Draft = {
   /** The hold that it captures, as it stands afterwards. */
   readonly hold?: Hold;
   readonly suspended?: readonly SuspendedEntry[];
-  /** Of a provider's fact whose period is closed. */
+  /** Of a provider's fact that could not count then: its period is closed, or it is years ahead. */
   readonly occurredTime?: Time;
   /** What it releases from suspense. */
   readonly releases?: EntryName;
@@ -169,12 +169,19 @@ export type JournalFact =
       readonly description: string;
     }
   | {
-      readonly kind: "hold-created" | "hold-increased" | "hold-voided";
+      readonly kind: "hold-created";
+      readonly sequence: bigint;
+      readonly idempotencyKey: string;
+      readonly hold: Hold;
+    }
+  | {
+      readonly kind: "hold-increased" | "hold-voided";
       readonly sequence: bigint;
       readonly idempotencyKey: string;
       /** As it stands after this fact. */
       readonly hold: Hold;
       readonly amountMinor: bigint;
+      readonly description: string;
     }
   | {
       readonly kind: "hold-expired";
@@ -221,9 +228,9 @@ export type ReportedFact = {
 export type Reversible = {
   readonly entries: readonly Entry[];
   /** Of the latest of its reversals. */
-  reversedBy: bigint | undefined;
+  readonly reversedBy: bigint | undefined;
   /** How much of each entry is reversed; undefined: nothing. */
-  reversedMinor: readonly bigint[] | undefined;
+  readonly reversedMinor: readonly bigint[] | undefined;
 };
 
 export type SuspenseItem = EntryName & {
@@ -231,6 +238,10 @@ export type SuspenseItem = EntryName & {
   readonly account: AccountKey;
   readonly side: Side;
   readonly amountMinor: bigint;
-  readonly reason: Refusal["reason"];
+  readonly reason: SuspendedEntry["reason"];
+  /** Of its entry on the suspense account. */
+  readonly version: bigint;
   readonly releasedSequence: bigint | undefined;
+  /** Of the entry on the suspense account that took it away. */
+  readonly releasedVersion: bigint | undefined;
 };

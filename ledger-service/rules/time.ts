@@ -11,6 +11,11 @@ export function isTime({ seconds, nanos }: Time): boolean {
   return seconds >= secondsMin && seconds <= secondsMax && nanos >= 0 && nanos <= 999_999_999;
 }
 
+/** As Postgres keeps it. */
+export function wholeMicros({ seconds, nanos }: Time): Time {
+  return { seconds, nanos: nanos - (nanos % 1_000) };
+}
+
 export function isBefore(a: Time, b: Time): boolean {
   return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanos < b.nanos);
 }

@@ -23,7 +23,16 @@ export type Head = {
 export async function lockHeads(tx: Tx, ledgerIds: readonly string[]): Promise<Head[]> {
   // Alone in its statement: what is read after the wait must be read by a later one, because
   // waiting for a lock does not refresh what its statement sees.
-  return tx<Head[]>`
+  return tx<Head[]>`${headsOf(tx, ledgerIds)} for update`;
+}
+
+/** For those who write nothing. */
+export async function readHeads(tx: Tx, ledgerIds: readonly string[]): Promise<Head[]> {
+  return tx<Head[]>`${headsOf(tx, ledgerIds)}`;
+}
+
+function headsOf(tx: Tx, ledgerIds: readonly string[]) {
+  return tx`
     select id, ledger_code as "ledgerId", display_name as "displayName",
       head_sequence as sequence, head_hash as hash,
       case when head_sequence = 0 then 0
@@ -33,7 +42,6 @@ export async function lockHeads(tx: Tx, ledgerIds: readonly string[]): Promise<H
     from ledger
     where ledger_code = any(${texts(ledgerIds)}::text[])
     order by ledger_code
-    for update
   `;
 }
 

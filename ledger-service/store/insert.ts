@@ -26,6 +26,8 @@ export type BatchRow = {
   readonly lastSequence: bigint;
   readonly previousHash: Uint8Array;
   readonly hash: Uint8Array;
+  /** End of the ledger's last closed period. */
+  readonly closedTime: Time | undefined;
 };
 
 export type StateRow = Account & { readonly accountId: bigint };
@@ -64,6 +66,7 @@ export function heads(tx: Tx, rows: readonly BatchRow[]) {
   return tx`
     update ledger set head_sequence = row.head_sequence, head_hash = row.head_hash,
       recorded_time = row.recorded_time, display_name = row.display_name,
+      closed_time = row.closed_time,
       create_time = case when ledger.head_sequence = 0 then row.recorded_time
         else ledger.create_time end
     from unnest(
@@ -71,8 +74,9 @@ export function heads(tx: Tx, rows: readonly BatchRow[]) {
       ${bigints(rows.map((row) => row.lastSequence))}::bigint[],
       ${bytes(rows.map((row) => row.hash))}::bytea[],
       ${times(rows.map((row) => row.recordedTime))}::timestamptz[],
-      ${texts(rows.map((row) => row.displayName))}::text[]
-    ) as row (ledger_id, head_sequence, head_hash, recorded_time, display_name)
+      ${texts(rows.map((row) => row.displayName))}::text[],
+      ${times(rows.map((row) => row.closedTime))}::timestamptz[]
+    ) as row (ledger_id, head_sequence, head_hash, recorded_time, display_name, closed_time)
     where ledger.id = row.ledger_id
   `;
 }

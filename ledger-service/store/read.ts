@@ -4,6 +4,7 @@
 import type { Pool } from "#mesh/database/pool.ts";
 import type { AccountKind } from "../rules/chart.ts";
 import type { Account, Payment, Time } from "../rules/records.ts";
+import { pendingColumns } from "./read-holds.ts";
 import { texts, timeOfMicros } from "./sql-arrays.ts";
 
 export type LedgerRow = {
@@ -51,7 +52,10 @@ export async function listAssets(pool: Pool, id: bigint): Promise<AssetRow[]> {
 
 export type AccountRow = Account & { readonly accountId: bigint };
 
-type StoredAccount = Omit<AccountRow, "openTime" | "limits" | "effectiveTimeMax" | "metadata"> & {
+export type StoredAccount = Omit<
+  AccountRow,
+  "openTime" | "limits" | "effectiveTimeMax" | "metadata"
+> & {
   readonly openMicros: bigint;
   readonly floorMinor: bigint | null;
   readonly ceilingMinor: bigint | null;
@@ -68,71 +72,6 @@ export async function readAccount(
     where ledger_id = ${id} and account_code = ${key.accountCode} and asset_code = ${key.assetCode}
   `;
   return row && accountOf(row);
-}
-
-export async function listAccounts(
-  pool: Pool,
-  id: bigint,
-  { after, limit, codePrefix }: { after: bigint; limit: number; codePrefix: string },
-): Promise<AccountRow[]> {
-  const rows = await pool<StoredAccount[]>`
-    select ${accountColumns(pool)}
-    from account join account_state using (account_id)
-    where ledger_id = ${id}
-      and (account_code, asset_code) > (
-        coalesce((select account_code from account where account_id = ${after}), ''),
-        coalesce((select asset_code from account where account_id = ${after}), ''))
-      and (${codePrefix} = '' or account_code = ${codePrefix}
-        or starts_with(account_code, ${`${codePrefix}:`}))
-    order by account_code, asset_code
-    limit ${limit}
-  `;
-  return rows.map(accountOf);
-}
-
-/** Every account and the sequence up to which it counts, as of one moment. */
-export async function readTrialBalance(
-  pool: Pool,
-  ledgerId: string,
-): Promise<{ sequence: bigint; accounts: AccountRow[] } | undefined> {
-  const rows = await pool<(StoredAccount & { headSequence: bigint })[]>`
-    select head_sequence as "headSequence", ${accountColumns(pool)}
-    from ledger
-    left join (account join account_state using (account_id)) on ledger_id = id
-    where ledger_code = ${ledgerId} and head_sequence > 0
-    order by account_code, asset_code
-  `;
-  const [first] = rows;
-  if (!first) return undefined;
-  const accounts = rows.filter((row) => row.accountId !== null).map(accountOf);
-  return { sequence: first.headSequence, accounts };
-}
-
-export type EntryRow = {
-  readonly sequence: bigint;
-  readonly version: bigint;
-  readonly amountMinor: bigint;
-  readonly debitsMinorAfter: bigint;
-  readonly creditsMinorAfter: bigint;
-  readonly effectiveTime: Time;
-};
-
-export async function listEntries(
-  pool: Pool,
-  { accountId, after, limit }: { accountId: bigint; after: bigint; limit: number },
-): Promise<EntryRow[]> {
-  const rows = await pool<WithMicros<EntryRow, "effectiveTime">[]>`
-    select entry.sequence, version, amount_minor as "amountMinor",
-      debits_minor_after as "debitsMinorAfter", credits_minor_after as "creditsMinorAfter",
-      (extract(epoch from effective_time) * 1000000)::bigint as "effectiveMicros"
-    from entry
-    where account_id = ${accountId} and version > ${after}
-    order by version
-    limit ${limit}
-  `;
-  return rows.map(({ effectiveMicros, ...row }) => {
-    return { ...row, effectiveTime: timeOfMicros(effectiveMicros) };
-  });
 }
 
 /** The bytes of TransactionPosted, by sequence. */
@@ -226,7 +165,7 @@ export async function listPayments(
   `;
 }
 
-type WithMicros<T, K extends "createTime" | "openTime" | "effectiveTime"> = Omit<T, K> &
+type WithMicros<T, K extends "createTime" | "openTime"> = Omit<T, K> &
   Record<K extends `${infer N}Time` ? `${N}Micros` : never, bigint>;
 
 function ledgerColumns(pool: Pool) {
@@ -239,17 +178,22 @@ function ledgerOf({ createMicros, ...row }: WithMicros<LedgerRow, "createTime">)
   return { ...row, createTime: timeOfMicros(createMicros) };
 }
 
-function accountColumns(pool: Pool) {
+export function accountColumns(pool: Pool) {
   return pool`account_id as "accountId", account_code as "accountCode",
     asset_code as "assetCode", kind, opened_sequence as "openedSequence",
     (extract(epoch from open_time) * 1000000)::bigint as "openMicros",
     debits_minor as "debitsMinor", credits_minor as "creditsMinor", version,
     account_state.sequence, status, floor_minor as "floorMinor", ceiling_minor as "ceilingMinor",
-    debits_pending_minor as "debitsPendingMinor", credits_pending_minor as "creditsPendingMinor",
+    ${pendingColumns(pool)},
     changed_sequence as "changedSequence"`;
 }
 
-function accountOf({ openMicros, floorMinor, ceilingMinor, ...row }: StoredAccount): AccountRow {
+export function accountOf({
+  openMicros,
+  floorMinor,
+  ceilingMinor,
+  ...row
+}: StoredAccount): AccountRow {
   return {
     ...row,
     kind: row.kind as AccountKind,

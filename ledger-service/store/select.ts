@@ -19,8 +19,7 @@ export type OfLedger = { readonly ledgerId: bigint };
 export async function readAssets(tx: Tx, ids: string, codes: ReadonlySet<string>) {
   if (codes.size === 0) return [];
   return tx<(OfLedger & Asset)[]>`
-    select ledger_id as "ledgerId", asset_code as "assetCode", scale,
-      registered_sequence as "registeredSequence", posted_minor as "postedMinor"
+    select ${assetColumns(tx)}
     from asset
     where ledger_id = any(${ids}::bigint[]) and asset_code = any(${texts(codes)}::text[])
   `;
@@ -40,15 +39,7 @@ export async function readAccounts(tx: Tx, ids: string, accounts: readonly Accou
   const codes = new Set(accounts.map(({ accountCode }) => accountCode));
   const assets = new Set(accounts.map(({ assetCode }) => assetCode));
   return tx<AccountRow[]>`
-    select account.ledger_id as "ledgerId", account_id as "accountId",
-      account_code as "accountCode", asset_code as "assetCode", kind,
-      opened_sequence as "openedSequence",
-      (extract(epoch from open_time) * 1000000)::bigint as "openMicros",
-      debits_minor as "debitsMinor", credits_minor as "creditsMinor", version,
-      account_state.sequence, status, floor_minor as "floorMinor",
-      ceiling_minor as "ceilingMinor", debits_pending_minor as "debitsPendingMinor",
-      credits_pending_minor as "creditsPendingMinor", changed_sequence as "changedSequence",
-      (extract(epoch from effective_time_max) * 1000000)::bigint as "effectiveMicrosMax"
+    select ${accountColumns(tx)}
     from account join account_state using (account_id)
     where ledger_id = any(${ids}::bigint[]) and account_code = any(${texts(codes)}::text[])
       and asset_code = any(${texts(assets)}::text[])
@@ -86,17 +77,6 @@ export async function readPayments(tx: Tx, ids: string, paymentIds: ReadonlySet<
   `;
 }
 
-/** Reversals that stand already. */
-export async function readReversed(tx: Tx, ids: string, sequences: ReadonlySet<bigint>) {
-  if (sequences.size === 0) return [];
-  return tx<(OfLedger & { readonly sequence: bigint; readonly reversesSequence: bigint })[]>`
-    select ledger_id as "ledgerId", sequence, reverses_sequence as "reversesSequence"
-    from transaction
-    where ledger_id = any(${ids}::bigint[])
-      and reverses_sequence = any(${bigints(sequences)}::bigint[])
-  `;
-}
-
 export async function readJournal(tx: Tx, ids: string, sequences: ReadonlySet<bigint>) {
   if (sequences.size === 0) return [];
   return tx<(OfLedger & JournalRow)[]>`
@@ -104,4 +84,21 @@ export async function readJournal(tx: Tx, ids: string, sequences: ReadonlySet<bi
     from journal
     where ledger_id = any(${ids}::bigint[]) and sequence = any(${bigints(sequences)}::bigint[])
   `;
+}
+
+export function assetColumns(tx: Tx) {
+  return tx`asset.ledger_id as "ledgerId", asset_code as "assetCode", scale,
+    registered_sequence as "registeredSequence", posted_minor as "postedMinor"`;
+}
+
+export function accountColumns(tx: Tx) {
+  return tx`account.ledger_id as "ledgerId", account_id as "accountId",
+    account_code as "accountCode", asset_code as "assetCode", kind,
+    opened_sequence as "openedSequence",
+    (extract(epoch from open_time) * 1000000)::bigint as "openMicros",
+    debits_minor as "debitsMinor", credits_minor as "creditsMinor", version,
+    account_state.sequence, status, floor_minor as "floorMinor",
+    ceiling_minor as "ceilingMinor", debits_pending_minor as "debitsPendingMinor",
+    credits_pending_minor as "creditsPendingMinor", changed_sequence as "changedSequence",
+    (extract(epoch from effective_time_max) * 1000000)::bigint as "effectiveMicrosMax"`;
 }

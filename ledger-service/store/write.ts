@@ -4,10 +4,17 @@
 import assert from "node:assert/strict";
 import type { Tx } from "#mesh/database/pool.ts";
 import { encodeFact, hashBatch, type JournalRow } from "../journal.ts";
-import type { Account } from "../rules/records.ts";
+import { accountName } from "../rules/books.ts";
+import { chart } from "../rules/chart.ts";
+import type { Account, AccountKey } from "../rules/records.ts";
+import { writeNotes } from "./accounts.ts";
+import { insertHolds } from "./holds.ts";
 import * as insert from "./insert.ts";
 import type { LoadedBooks } from "./load.ts";
+import { insertPeriods } from "./periods.ts";
+import { insertReversed, reversedOf } from "./reversals.ts";
 import { bigints, texts, times } from "./sql-arrays.ts";
+import { insertSuspense, releaseSuspense } from "./suspense.ts";
 
 /** Keeps the written facts in the books' journal, for the answers. */
 export async function writeBooks(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
@@ -17,6 +24,7 @@ export async function writeBooks(tx: Tx, all: readonly LoadedBooks[]): Promise<v
   });
   if (changed.length === 0) return;
   await insertAccounts(tx, changed);
+  await writeNotes(tx, changed.flatMap(notedOf));
   await insertAll(tx, changed);
 }
 
@@ -59,6 +67,18 @@ async function insertAll(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
   const payments = all.flatMap(paymentsOf);
   const begun = payments.filter((row) => row.firstSequence > row.headSequence);
   const changed = payments.filter((row) => row.firstSequence <= row.headSequence);
+  const holds = all.flatMap(holdsOf);
+  // Rare, and left out where there are none.
+  const writtenHolds = tx`, written_holds as (${insertHolds(tx, holds)})`;
+  const periods = gather(all, ({ written }) => written.periods);
+  const writtenPeriods = tx`, written_periods as (${insertPeriods(tx, periods)})`;
+  const suspense = all.flatMap(suspenseOf);
+  const suspended = suspense.filter((row) => row.releasedSequence === undefined);
+  const released = suspense.filter((row) => row.releasedSequence !== undefined);
+  const writtenSuspense = tx`, new_suspense as (${insertSuspense(tx, suspended)}),
+    released_suspense as (${releaseSuspense(tx, released)})`;
+  const reversed = all.flatMap(reversedOf);
+  const writtenReversed = tx`, written_reversed as (${insertReversed(tx, reversed)})`;
   await tx`
     with written_journal as (${insert.journal(tx, journal)}),
     written_batches as (${insert.batches(tx, batches)}),
@@ -70,13 +90,17 @@ async function insertAll(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
     written_facts as (${insert.facts(tx, facts)}),
     new_payments as (${insert.newPayments(tx, begun)}),
     changed_payments as (${insert.changedPayments(tx, changed)})
+    ${reversed.length > 0 ? writtenReversed : tx``}
+    ${holds.length > 0 ? writtenHolds : tx``}
+    ${periods.length > 0 ? writtenPeriods : tx``}
+    ${suspense.length > 0 ? writtenSuspense : tx``}
     ${insert.heads(tx, batches)}
   `;
 }
 
 /** None when no fact was added: a provider's fact that moved nothing is only remembered. */
 function createBatch({ head, books, journal }: LoadedBooks) {
-  const { ledgerId, recordedTime, displayName, written } = books;
+  const { ledgerId, recordedTime, displayName, closedTime, written } = books;
   const rows: JournalRow[] = written.facts.map((fact) => encodeFact(books, fact));
   const firstSequence = rows[0]?.sequence;
   if (firstSequence === undefined) return [];
@@ -91,6 +115,7 @@ function createBatch({ head, books, journal }: LoadedBooks) {
     {
       ledgerId: head.id,
       displayName,
+      closedTime,
       recordedTime,
       rows,
       traceparents: written.traceparents,
@@ -117,6 +142,14 @@ function statesOf({ books, accountIds }: LoadedBooks) {
   });
 }
 
+function notedOf({ head, books, accountIds }: LoadedBooks) {
+  return Array.from(books.written.noted, (account) => {
+    const { accountCode, assetCode, metadata = [] } = account;
+    const accountId = numberOf(accountIds, account);
+    return { ledgerId: head.id, accountId, accountCode, assetCode, metadata };
+  });
+}
+
 function entriesOf({ books, accountIds }: LoadedBooks) {
   return books.written.entries.map((entry) => {
     return { ...entry, accountId: numberOf(accountIds, entry.account) };
@@ -129,12 +162,44 @@ function transactionsOf({ head, books }: LoadedBooks) {
   return posted.map(({ transaction }) => ({ ...transaction, ledgerId: head.id, recordedTime }));
 }
 
+function holdsOf({ head, books, accountIds }: LoadedBooks) {
+  const numberOfKey = (key: AccountKey) => numberOfNamed({ books, accountIds }, key);
+  return Array.from(books.written.holds, (holdSequence) => {
+    const hold = books.holds.get(holdSequence);
+    assert(hold);
+    const debitAccountId = numberOfKey(hold.debitAccount);
+    const creditAccountId = numberOfKey(hold.creditAccount);
+    return { ...hold, ledgerId: head.id, debitAccountId, creditAccountId };
+  });
+}
+
+function suspenseOf({ head, books, accountIds }: LoadedBooks) {
+  return Array.from(books.written.suspense, (name) => {
+    const item = books.suspense.get(name);
+    assert(item);
+    const { assetCode } = item.account;
+    const suspense = { accountCode: chart.suspense, assetCode };
+    const accountId = numberOfNamed({ books, accountIds }, item.account);
+    const suspenseAccountId = numberOfNamed({ books, accountIds }, suspense);
+    return { ...item, ledgerId: head.id, accountId, suspenseAccountId };
+  });
+}
+
 function paymentsOf({ head, books }: LoadedBooks) {
   return Array.from(books.written.payments, (paymentId) => {
     const payment = books.payments.get(paymentId);
     assert(payment);
     return { ...payment, ledgerId: head.id, headSequence: head.sequence };
   });
+}
+
+function numberOfNamed(
+  { books, accountIds }: Pick<LoadedBooks, "books" | "accountIds">,
+  key: AccountKey,
+): bigint {
+  const account = books.accounts.get(accountName(key));
+  assert(account, `account ${accountName(key)} is not in the books`);
+  return numberOf(accountIds, account);
 }
 
 function numberOf(accountIds: ReadonlyMap<Account, bigint>, account: Account): bigint {

@@ -2,11 +2,20 @@
 
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
-import { digestPosting, digestReversal } from "../digest.ts";
+import { digestPosting, digestReversal, type ReversalRequest } from "../digest.ts";
 import { type Poster, startPoster } from "../poster.ts";
 import type { AccountKind } from "../rules/chart.ts";
-import type { Command } from "../rules/commands.ts";
-import { type Entry, type Limits, type Note, noLimits, type Side } from "../rules/records.ts";
+import type { Command, KeyedCommand } from "../rules/commands.ts";
+import type { PostCommand } from "../rules/post-rules.ts";
+import {
+  type Draft,
+  type Entry,
+  type Limits,
+  type Note,
+  noLimits,
+  type Side,
+} from "../rules/records.ts";
+import type { Reversal } from "../rules/reversal-rules.ts";
 
 export const ledgerId = "main";
 
@@ -21,13 +30,17 @@ export function openPoster({ pool }: TestDatabase): Poster {
 
 /** USD and EUR, each with `assets:cash` and `income:sales`. */
 export async function prepareLedger(poster: Poster): Promise<void> {
-  const accounts = ["USD", "EUR"].flatMap((assetCode): Command[] => [
+  await submit(poster, ...prepareCommands);
+}
+
+export const prepareCommands: readonly Command[] = [
+  { kind: "create-ledger", displayName: "Main" },
+  ...["USD", "EUR"].flatMap((assetCode): Command[] => [
     { kind: "register-asset", assetCode, scale: 2 },
     opening("assets:cash", "asset", assetCode),
     opening("income:sales", "income", assetCode),
-  ]);
-  await submit(poster, { kind: "create-ledger", displayName: "Main" }, ...accounts);
-}
+  ]),
+];
 
 export function opening(
   accountCode: string,
@@ -57,24 +70,43 @@ export function entry(
 }
 
 /** Cash for sales. */
-export function sale(idempotencyKey: string, amountMinor: bigint): Command {
-  return posting(idempotencyKey, [
+export function sale(
+  idempotencyKey: string,
+  amountMinor: bigint,
+  more: Parameters<typeof posting>[2] = {},
+): ReturnType<typeof posting> {
+  const entries = [
     entry("debit", "assets:cash", amountMinor),
     entry("credit", "income:sales", amountMinor),
-  ]);
+  ];
+  return posting(idempotencyKey, entries, more);
 }
 
-export function posting(idempotencyKey: string, entries: readonly Entry[]): Command {
-  const request = { entries, description: "", metadata: [], effectiveTime: undefined };
+export function posting(
+  idempotencyKey: string,
+  entries: readonly Entry[],
+  more: Pick<PostCommand, "preconditions" | "linkGroup"> & Partial<Draft> = {},
+): KeyedCommand & PostCommand {
+  const { preconditions, linkGroup, ...fields } = more;
+  const request = { entries, description: "", metadata: [], effectiveTime: undefined, ...fields };
+  const guards = {
+    ...(preconditions && { preconditions }),
+    ...(linkGroup !== undefined && { linkGroup }),
+  };
   return {
     kind: "post",
     idempotencyKey,
-    digest: digestPosting(request),
+    digest: digestPosting({ ...request, ...guards }),
     draft: { ...request, idempotencyKey, reversesSequence: 0n, payment: undefined },
+    ...guards,
   };
 }
 
-export function reversal(idempotencyKey: string, sequence: bigint): Command {
-  const request = { sequence, description: "" };
+export function reversal(
+  idempotencyKey: string,
+  sequence: bigint,
+  more: Partial<ReversalRequest> = {},
+): KeyedCommand & Reversal {
+  const request = { sequence, description: "", ...more };
   return { kind: "reverse", idempotencyKey, digest: digestReversal(request), ...request };
 }

@@ -4,20 +4,35 @@
 import { type Client, type Code, ConnectError } from "@connectrpc/connect";
 import { expect } from "vitest";
 import { AccountKind, Side } from "#gen/bursar/ledger/v1/account_pb.ts";
+import { AuditService } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
+import { HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { RefusalDetailSchema } from "#gen/bursar/ledger/v1/transaction_pb.ts";
+import { createMetrics } from "#mesh/process/metrics.ts";
+import { silentLog } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
 import { startTestServer, type TestServer } from "#mesh/testing/rpc.ts";
+import { type Followers, startFollowers } from "../followers.ts";
+import { startPoster } from "../poster.ts";
+import { auditService } from "../rpc/audit.ts";
+import { holdService } from "../rpc/holds.ts";
 import { ledgerService } from "../rpc/service.ts";
+import { createVerifier } from "../verifier.ts";
 import { verifyLedger } from "../verify.ts";
-import { openLedgerDatabase, openPoster } from "./ledger.ts";
+import { openLedgerDatabase } from "./ledger.ts";
 
 export type LedgerClient = Client<typeof LedgerService>;
+export type HoldClient = Client<typeof HoldService>;
+export type AuditClient = Client<typeof AuditService>;
 
 export type School = AsyncDisposable & {
   readonly database: TestDatabase;
   readonly server: TestServer;
   readonly client: LedgerClient;
+  readonly holds: HoldClient;
+  readonly audit: AuditClient;
+  /** Also hears of what this process commits. */
+  readonly followers: Followers;
 };
 
 export const schoolId = "school";
@@ -25,10 +40,18 @@ export const schoolId = "school";
 /** Disposing it verifies its books. */
 export async function openSchool(): Promise<School> {
   const database = await openLedgerDatabase();
-  const poster = openPoster(database);
+  const { pool } = database;
+  const metrics = createMetrics("test");
+  const followers = startFollowers({ pool, log: silentLog(), metrics });
+  const poster = startPoster({ pool, metrics, afterCommit: followers.wake });
+  const verifier = createVerifier(pool);
   const server = await startTestServer({
     service: "ledger-service",
-    routes: (router) => router.service(LedgerService, ledgerService(database.pool, poster)),
+    routes: (router) => {
+      router.service(LedgerService, ledgerService(database.pool, poster));
+      router.service(HoldService, holdService(database.pool, poster));
+      router.service(AuditService, auditService({ pool, followers, verifier }));
+    },
     grants: {
       "test-client": { scopes: ["*.*.*"], ledgerIds: ["*"] },
       narrow: { scopes: ["ledger.*.*"], ledgerIds: ["other", "another"] },
@@ -36,6 +59,8 @@ export async function openSchool(): Promise<School> {
     },
   });
   const client = await server.client(LedgerService);
+  const holds = await server.client(HoldService);
+  const audit = await server.client(AuditService);
   await client.createLedger({ ledgerId: schoolId, displayName: "School" });
   for (const assetCode of ["USD", "EUR"]) {
     await client.registerAsset({ ledgerId: schoolId, assetCode, scale: 2 });
@@ -48,9 +73,14 @@ export async function openSchool(): Promise<School> {
     database,
     server,
     client,
+    holds,
+    audit,
+    followers,
     async [Symbol.asyncDispose]() {
+      followers.end();
       await server[Symbol.asyncDispose]();
       await poster[Symbol.asyncDispose]();
+      await followers[Symbol.asyncDispose]();
       const problems = await verifyLedger(database.pool, schoolId);
       await database[Symbol.asyncDispose]();
       expect(problems).toEqual([]);

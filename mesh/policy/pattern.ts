@@ -16,7 +16,7 @@ export function matchesPattern(pattern: string, text: string): boolean {
   return matches(text);
 }
 
-function matcherOf(pattern: string): (text: string) => boolean {
+export function matcherOf(pattern: string): (text: string) => boolean {
   if (isOnePass(pattern)) {
     const expression = new RegExp(pattern, "u");
     return (text) => expression.test(text);

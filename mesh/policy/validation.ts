@@ -6,6 +6,7 @@ import { type Path, pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import "./lazy-rules.ts";
 import { matchesPattern } from "./pattern.ts";
+import { surelyValid } from "./quick-rules.ts";
 import { findNoText, shownKey, textProblem } from "./text.ts";
 
 export type Problem = {
@@ -34,6 +35,7 @@ export function validate<D extends DescMessage>(
   schema: D,
   message: MessageShape<D>,
 ): readonly Problem[] {
+  if (surelyValid(schema, message)) return [];
   const noText = findNoText(schema, message);
   if (noText.length > 0) {
     return firstOf(noText, (field) => ({ field, problem: textProblem }));
@@ -74,5 +76,9 @@ function shownPath(path: Path): string {
  * takes tens of milliseconds, which must not be some caller's deadline.
  */
 export function warmUp(schemas: Iterable<DescMessage>): void {
-  for (const schema of new Set(schemas)) validate(schema, create(schema));
+  for (const schema of new Set(schemas)) {
+    const empty = create(schema);
+    surelyValid(schema, empty);
+    validator.validate(schema, empty);
+  }
 }

@@ -565,7 +565,7 @@ export const VerifyResultSchema: GenMessage<VerifyResult> = /*@__PURE__*/
 export type Divergence = Message<"bursar.ledger.v1.Divergence"> & {
   /**
    * What was looked at: `chain`, `journal`, `account`, `asset`, `entry`,
-   * `transaction`, `hold`, `payment`, `key`, `period`, `suspense`.
+   * `transaction`, `hold`, `payment`, `key`, `period`, `suspense`, `note`.
    *
    * @generated from field: string projection = 1;
    */

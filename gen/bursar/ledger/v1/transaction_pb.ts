@@ -162,7 +162,7 @@ export type Transaction = Message<"bursar.ledger.v1.Transaction"> & {
 
   /**
    * When the provider's fact occurred, where that time could not be the
-   * effective time because its period is closed.
+   * effective time because its period is closed, or it is too far ahead.
    *
    * @generated from field: google.protobuf.Timestamp occurred_time = 14;
    */
