@@ -1,11 +1,12 @@
 // How fast the ledger is, all invariants, hash chain and fsync on, as ratios to what the same machine
 // does without it in the same run. `make bench` runs it; alone: node bench/ledger.ts [part …], where
-// the parts are events, unary, soak and contest. docs/bench.md says what can be set.
+// the parts are events, unary, soak, contest and as-of. docs/bench.md says what can be set.
 
 import { rmSync } from "node:fs";
 import { type Clients, openClients } from "#dev/clients.ts";
 import { type House, openHouse } from "#dev/house.ts";
 import { bold, dim, table } from "#dev/terminal.ts";
+import { type AsOfResult, benchAsOf, printAsOf } from "./ledger-as-of.ts";
 import { benchContest, type ContestResult } from "./ledger-contest.ts";
 import { benchEvents, type EventsResult } from "./ledger-events.ts";
 import { readSettings } from "./ledger-settings.ts";
@@ -18,9 +19,10 @@ export type LedgerResult = {
   readonly unary?: UnaryResult;
   readonly soak?: SoakResult;
   readonly contest?: ContestResult;
+  readonly asOf?: readonly AsOfResult[];
 };
 
-const allParts = ["events", "unary", "soak", "contest"];
+const allParts = ["events", "unary", "soak", "contest", "as-of"];
 
 export async function benchLedger(
   house: House,
@@ -34,13 +36,18 @@ export async function benchLedger(
   const unary = wanted("unary") || wanted("soak") ? await benchUnary(house, clients) : undefined;
   const soak = wanted("soak") ? await benchSoak(house, clients, settings.soakSeconds) : undefined;
   const contest = wanted("contest") ? await benchContest(house, settings) : undefined;
-  return { events, ...(unary && { unary }), ...(soak && { soak }), ...(contest && { contest }) };
+  const asOf = wanted("as-of") ? await benchAsOf(house.databaseUrl, short) : undefined;
+  const more = { ...(contest && { contest }), ...(asOf && { asOf }) };
+  return { events, ...(unary && { unary }), ...(soak && { soak }), ...more };
 }
+
+/** More of them: node bench/ledger-as-of.ts */
+const short = { lengths: [10_000, 1_000_000], shares: [0, 0.01] };
 
 const rate = (perSecond: number) => Math.round(perSecond).toLocaleString("en");
 const ratio = (part: number, whole: number) => `×${(part / whole).toFixed(2)}`;
 
-export function printLedger({ events, unary, soak, contest }: LedgerResult): void {
+export function printLedger({ events, unary, soak, contest, asOf }: LedgerResult): void {
   console.log(bold("\nLedger: a backlog of payment events"));
   console.log(
     table(
@@ -55,6 +62,7 @@ export function printLedger({ events, unary, soak, contest }: LedgerResult): voi
   if (unary) printUnary(unary);
   if (contest) printContest(contest);
   if (soak) printSoak(soak);
+  if (asOf) printAsOf(asOf);
 }
 
 function printUnary({ concurrency, empty, posted }: UnaryResult): void {

@@ -6,24 +6,31 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { type House, openHouse, type ProcessName } from "#dev/house.ts";
-import { urlAs } from "#dev/postgres.ts";
-import { AuditService } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
-import { HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
-import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
-import { openPool } from "#mesh/database/pool.ts";
-import { openClient } from "#mesh/rpc/client.ts";
-import { verifyLedger } from "../ledger-service/verify.ts";
+import { openHouse, type ProcessName } from "#dev/house.ts";
+import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { createChance, seedFrom } from "./chance.ts";
 import { makeFolder } from "./folder.ts";
-import type { Clients } from "./model/ask.ts";
-import { createRun, nowhere, playRound, prepare } from "./model/run.ts";
+import { openModelClients } from "./model/clients.ts";
+import { openProvider } from "./model/provider.ts";
+import {
+  createRun,
+  expectSound,
+  nowhere,
+  playRound,
+  prepare,
+  type RoundOptions,
+} from "./model/run.ts";
+import { reasonFromWire } from "./model/wire.ts";
 
 const operations = Number(process.env["MODEL_OPERATIONS"]) || 100_000;
 const callers = Number(process.env["MODEL_CALLERS"]) || 24;
 const kills = process.env["MODEL_KILLS"] !== "0";
 const rounds = 5;
 const killsARound = 3;
+/** Every one of the contract's. */
+const reasons = Object.values(Refusal)
+  .filter((refusal) => refusal !== Refusal.UNSPECIFIED)
+  .map(reasonFromWire);
 const ledgerIds = ["model-a", "model-b", "model-c"];
 
 test(`service and model agree over ${operations} operations`, {
@@ -38,22 +45,22 @@ test(`service and model agree over ${operations} operations`, {
     const house = stack.use(
       await openHouse({ folder, logLevel: "warn", starts: ["ledger-service"] }),
     );
-    const clients = openClients(house, stack);
-    const role = "ledger_runtime";
-    const url = urlAs(house.databaseUrl, role, house.provision.passwordOf(role));
-    const pool = openPool({ url, connectionsMax: 2, schema: "ledger", applicationName: "model" });
-    stack.defer(() => pool.end({ timeout: 1 }));
+    const clients = openModelClients(house, house.urls.ledger, stack);
+    const provider = stack.use(await openProvider(house.natsUrl));
 
     const run = createRun([...ledgerIds, nowhere]);
-    const options = { clients, pool, chance, callers, operations: operations / rounds };
+    const options = { clients, chance, callers, operations: operations / rounds };
     const startMs = performance.now();
     await prepare(run, { ...options, calm: true });
     for (let round = 0; round < rounds; round++) {
       const calm = !kills || round === 0;
       const killed: string[] = [];
       const first = run.operations;
-      const beside = async (over: AbortSignal) => {
-        if (calm) return;
+      const beside: RoundOptions["beside"] = async (over, asked) => {
+        const count = Math.ceil(options.operations / 100);
+        const rounds = new Map([...asked].filter(([ledgerId]) => ledgerId !== nowhere));
+        const reporting = provider.report({ chance: createChance(seed + round), rounds, count });
+        if (calm) return reporting;
         const moments = Array.from(
           { length: killsARound },
           (_, n) => (n + Math.random()) / killsARound,
@@ -64,6 +71,7 @@ test(`service and model agree over ${operations} operations`, {
           const victim = chance.pick(victims);
           if (house.process(victim).kill("SIGKILL")) killed.push(victim);
         }
+        await reporting;
       };
       await playRound(run, { ...options, calm, beside });
       const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
@@ -71,23 +79,15 @@ test(`service and model agree over ${operations} operations`, {
         `${run.operations} operations, ${run.facts} facts, ${seconds} s; killed: ${killed.join(" ")}`,
       );
     }
-    for (const ledgerId of ledgerIds) expect(await verifyLedger(pool, ledgerId)).toEqual([]);
+    for (const ledgerId of ledgerIds) await expectSound(clients, ledgerId);
     const { refusals, replayed } = run.tally;
-    const counts = [...refusals].sort(([, a], [, b]) => b - a);
-    console.log(`replayed: ${replayed}; ${counts.map(([name, n]) => `${name}: ${n}`).join(", ")}`);
+    const counts = reasons.map((reason) => `${reason} ${refusals.get(reason) ?? 0}`);
+    console.log(`replayed ${replayed}, refused: ${counts.join(", ")}`);
+    const least = Math.floor(operations / 20_000);
+    expect(reasons.filter((reason) => (refusals.get(reason) ?? 0) < least)).toEqual([]);
     expect(run.operations).toBeGreaterThanOrEqual(operations);
   }
   rmSync(folder, { recursive: true, force: true });
 });
-
-function openClients(house: House, stack: AsyncDisposableStack): Clients {
-  const tls = house.provision.tls.dev;
-  const options = { url: house.urls.ledger, tls, timeoutMs: 15_000 };
-  return {
-    ledger: stack.use(openClient(LedgerService, options)).rpc,
-    holds: stack.use(openClient(HoldService, options)).rpc,
-    audit: stack.use(openClient(AuditService, options)).rpc,
-  };
-}
 
 const victims: readonly ProcessName[] = ["ledger-service", "postgres"];

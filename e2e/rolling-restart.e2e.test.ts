@@ -3,14 +3,11 @@
 // process ends well.
 
 import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Child, freePort, startChild, waitUntilReady } from "#dev/child.ts";
 import { type House, openHouse } from "#dev/house.ts";
-import { isReady } from "#dev/ready.ts";
 import { AccountKind, Side } from "#gen/bursar/ledger/v1/account_pb.ts";
 import {
   LedgerService,
@@ -20,6 +17,7 @@ import {
 import { serviceConfigOf } from "#mesh/rpc/client/service-config.ts";
 import { openClient } from "#mesh/rpc/client.ts";
 import { makeFolder } from "./folder.ts";
+import { createReplica } from "./replica.ts";
 
 const restarts = Number(process.env["RESTARTS"] ?? 20);
 /** What a rollout calls minReadySeconds: until callers have found the one that came. */
@@ -27,7 +25,6 @@ const noticeMs = 300;
 const folder = makeFolder("rolling-restart");
 const stack = new AsyncDisposableStack();
 const ledgerId = "rolling";
-const root = new URL("..", import.meta.url).pathname;
 let house: House;
 
 beforeAll(async () => {
@@ -39,7 +36,8 @@ afterAll(async () => {
 });
 
 test(`${restarts} rolling restarts under load fail no call and double nothing`, async () => {
-  const ledgers = await Promise.all([0, 1, 2].map(createLedger));
+  const ledgers = await Promise.all([0, 1, 2].map((place) => createReplica(house, place)));
+  for (const ledger of ledgers) stack.use(ledger);
   await Promise.all([ledgers[0]!.start(), ledgers[1]!.start()]);
   const urls = ledgers.map(({ url }) => url);
   const tls = house.provision.tls.dev;
@@ -103,37 +101,6 @@ test(`${restarts} rolling restarts under load fail no call and double nothing`, 
   const ends = await Promise.all(ledgers.map((ledger) => ledger.stop()));
   expect(ends).toEqual(Array(3).fill("ended with code 0"));
 }, 120_000);
-
-/** One more process of the ledger, started and stopped again and again on its port. */
-async function createLedger(place: number) {
-  const port = await freePort();
-  const logFile = join(folder, "logs", `ledger-${place}.log`);
-  const env = { ...house.environmentOf("ledger-service"), PORT: String(port) };
-  const url = `https://localhost:${port}`;
-  let child: Child | undefined;
-  const ledger = {
-    port,
-    url,
-    async start() {
-      child = await startChild({
-        command: process.execPath,
-        args: [join(root, "ledger-service/main.ts")],
-        cwd: root,
-        env,
-        logFile,
-        stopSignal: "SIGTERM",
-      });
-      const ready = () => isReady(`${url}/readyz`, house.provision.tls.dev.caFile);
-      await waitUntilReady(child, { name: "ledger-service", logFile, timeoutMs: 30_000, ready });
-    },
-    async stop(): Promise<string> {
-      await child?.stop(30_000);
-      return (await child?.exited) ?? "never ran";
-    },
-  };
-  stack.defer(async () => void (await ledger.stop()));
-  return ledger;
-}
 
 type Ledger = ReturnType<typeof openClient<typeof LedgerService>>["rpc"];
 

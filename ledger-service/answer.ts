@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { type RefusalDetail, RefusalDetailSchema } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Tx } from "#mesh/database/pool.ts";
-import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
+import { type BatchNeeds, batchSize, needsOf, runBatch, runBatches } from "./batch.ts";
 import { decodeRefusal, type JournalRow } from "./journal.ts";
-import { accountName } from "./rules/books.ts";
+import { accountName, type Books } from "./rules/books.ts";
 import type { Command, Outcome } from "./rules/commands.ts";
-import { type Asked, decideAll } from "./rules/link-groups.ts";
+import { type Asked, decideAll, partsOf } from "./rules/link-groups.ts";
 import type { Balance } from "./rules/records.ts";
 import { needAccount } from "./store/load.ts";
 import { refusalToWire } from "./wire-refusal.ts";
@@ -34,14 +34,16 @@ export async function answerCommands(
   const needs: BatchNeeds = new Map();
   for (const command of commands) addNeeds(needs, ledgerId, command);
   const creates = commands.some(({ kind }) => kind === "create-ledger");
-  const { decided, journalOf } = await runBatch(tx, {
-    needs,
-    creating: creates ? [ledgerId] : [],
-    simulating,
-    decide: (booksOf) => decideAll(booksOf(ledgerId), asked),
-  });
+  const options = { needs, creating: creates ? [ledgerId] : [] };
+  const decideOf = (part: readonly Asked[]) => (booksOf: (ledgerId: string) => Books) => {
+    return decideAll(booksOf(ledgerId), part);
+  };
+  const parts = partsOf(asked, batchSize).map(decideOf);
+  const { decided, journalOf } = simulating
+    ? await runBatch(tx, { ...options, simulating, decide: decideOf(asked) })
+    : await runBatches(tx, { ...options, parts });
   const journal = journalOf(ledgerId);
-  return decided.map((outcome, place) => toAnswer(outcome, journal, keyOf(commands[place])));
+  return decided.flat().map((outcome, place) => toAnswer(outcome, journal, keyOf(commands[place])));
 }
 
 function addNeeds(batch: BatchNeeds, ledgerId: string, command: Command): void {

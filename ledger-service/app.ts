@@ -66,9 +66,11 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
 
   const migrations = new URL("./migrations/", import.meta.url);
   await migrate({ url: database.ownerUrl, schema, migrations, log });
+  const { url, connectionsMax, idleInTransactionMs } = database;
   const pool: Pool = openPool({
-    url: database.url,
-    connectionsMax: database.connectionsMax,
+    url,
+    connectionsMax,
+    idleInTransactionMs,
     schema,
     applicationName: service,
   });

@@ -2,6 +2,7 @@
 // read → decide, one item after the other, in memory → write once. Requests of callers and events
 // of providers both pass here, within a SQL transaction that the caller commits.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code } from "@connectrpc/connect";
 import type { Tx } from "#mesh/database/pool.ts";
 import { refuse } from "#mesh/rpc/errors.ts";
@@ -11,7 +12,7 @@ import { expireDueHolds } from "./rules/hold-books.ts";
 import { type Head, insertHeads, lockHeads, readHeads } from "./store/heads.ts";
 import { createNeeds, type LoadedBooks, loadBooks, type Needs } from "./store/load.ts";
 import { loadDueHolds } from "./store/load-holds.ts";
-import { writeBooks } from "./store/write.ts";
+import { sendBooks, writeBooks } from "./store/write.ts";
 
 export type BatchNeeds = Map<string, Needs>;
 
@@ -32,9 +33,11 @@ export type BatchOptions<T> = {
   readonly simulating?: boolean;
   /** For tests. */
   readonly dueHoldsMax?: number;
-  /** Changes the books in memory. A ledger that does not exist has books of sequence zero. */
-  readonly decide: (booksOf: (ledgerId: string) => Books) => T;
+  readonly decide: Decide<T>;
 };
+
+/** Changes the books in memory. A ledger that does not exist has books of sequence zero. */
+export type Decide<T> = (booksOf: (ledgerId: string) => Books) => T;
 
 export type Batch<T> = {
   readonly decided: T;
@@ -43,16 +46,60 @@ export type Batch<T> = {
 };
 
 export async function runBatch<T>(tx: Tx, options: BatchOptions<T>): Promise<Batch<T>> {
-  const { simulating = false, decide } = options;
-  const loaded = await loadCurrent(tx, options);
-  const byLedger = new Map(loaded.map((books) => [books.head.ledgerId, books]));
+  const { decide, simulating = false } = options;
+  if (simulating) return simulate(tx, options);
+  const { decided, journalOf } = await runBatches(tx, { ...options, parts: [decide] });
+  return { decided: decided[0]!, journalOf };
+}
 
-  const decided = decide((ledgerId) => {
-    return byLedger.get(ledgerId)?.books ?? createBooks(ledgerId, 0n, { seconds: 0n, nanos: 0 });
-  });
-  if (simulating) for (const books of loaded) showFacts(books);
-  else await writeBooks(tx, loaded);
-  return { decided, journalOf: (ledgerId) => byLedger.get(ledgerId)?.journal ?? new Map() };
+async function simulate<T>(tx: Tx, options: BatchOptions<T>): Promise<Batch<T>> {
+  const loaded = await loadCurrent(tx, options);
+  const decided = options.decide(booksIn(loaded));
+  for (const books of loaded) showFacts(books);
+  return { decided, journalOf: journalIn(loaded) };
+}
+
+/** Enough to be worth a statement, few enough that this process and the database both have work. */
+export const batchSize = 250;
+
+export type BatchesOptions<T> = Omit<BatchOptions<T>, "decide" | "simulating"> & {
+  readonly parts: readonly Decide<T>[];
+};
+
+/**
+ * Several batches in one SQL transaction, a link of the hash chain each: while the database writes one
+ * of them, the next is decided and encoded here. All of them read what any of them needs.
+ */
+export async function runBatches<T>(
+  tx: Tx,
+  { parts, ...options }: BatchesOptions<T>,
+): Promise<Batch<readonly T[]>> {
+  let loaded = await loadCurrent(tx, options);
+  const journalOf = journalIn(loaded);
+  const decided: T[] = [];
+  const writing: Promise<void>[] = [];
+  for (const decide of parts) {
+    decided.push(decide(booksIn(loaded)));
+    const { written, next } = await sendBooks(tx, loaded);
+    loaded = next;
+    writing.push(written);
+    // Should a later one throw, nobody waits for this one any more.
+    written.catch(() => {});
+    // What is sent leaves this process only when it comes to rest.
+    if (writing.length < parts.length) await nextTurn();
+  }
+  await Promise.all(writing);
+  return { decided, journalOf };
+}
+
+function booksIn(loaded: readonly LoadedBooks[]): (ledgerId: string) => Books {
+  const known = new Map(loaded.map(({ head, books }) => [head.ledgerId, books]));
+  return (ledgerId) => known.get(ledgerId) ?? createBooks(ledgerId, 0n, { seconds: 0n, nanos: 0 });
+}
+
+function journalIn(loaded: readonly LoadedBooks[]): Batch<unknown>["journalOf"] {
+  const known = new Map(loaded.map(({ head, journal }) => [head.ledgerId, journal]));
+  return (ledgerId) => known.get(ledgerId) ?? new Map();
 }
 
 /** Holds that a batch expires at once; more are written down before, so many at a time. */
@@ -61,7 +108,12 @@ const dueHoldsMaxUsual = 5_000;
 /** Books in which nothing is due: holds whose time is over have ended before anything is decided. */
 async function loadCurrent(
   tx: Tx,
-  { needs, creating, simulating, dueHoldsMax = dueHoldsMaxUsual }: BatchOptions<unknown>,
+  {
+    needs,
+    creating,
+    simulating,
+    dueHoldsMax = dueHoldsMaxUsual,
+  }: Omit<BatchOptions<unknown>, "decide">,
 ): Promise<readonly LoadedBooks[]> {
   const ledgerIds = [...needs.keys()];
   for (;;) {

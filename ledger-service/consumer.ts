@@ -19,7 +19,8 @@ import type { Provenance } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import type { Tx } from "#mesh/database/pool.ts";
 import type { Handled, Verdict } from "#mesh/events/consumer-definition.ts";
 import type { Received } from "#mesh/events/event.ts";
-import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
+import { type BatchNeeds, batchSize, needsOf, runBatches } from "./batch.ts";
+import type { Books } from "./rules/books.ts";
 import { type Money, namesOf, type PaymentFact } from "./rules/payment-facts.ts";
 import { accountsOf, chartNameOf, type Recorded, recordFact } from "./rules/record-fact.ts";
 import type { Note, Time } from "./rules/records.ts";
@@ -54,27 +55,40 @@ export async function handlePayments(tx: Tx, batch: readonly PaymentEvent[]): Pr
     charted.add(chartName);
     for (const account of accountsOf(fact)) needAccount(ledgerNeeds, account);
   }
-  const { decided } = await runBatch(tx, {
+  const { decided } = await runBatches(tx, {
     needs,
     // A fact has happened, whether or not anybody prepared books for it.
     creating: [...needs.keys()].sort(),
-    decide: (booksOf) => {
-      return facts.map(({ message, traceparent, fact }): Recorded => {
-        const occurredTime = message.occurredTime;
-        assert(occurredTime && message.provenance, "validation requires time and provenance");
-        // What a column cannot hold would otherwise stop the whole batch.
-        if (!isTime(occurredTime)) return outOfRange(occurredTime);
-        const metadata = notesOf(message.provenance);
-        const books = booksOf(message.ledgerId);
-        books.traceparent = traceparent;
-        return recordFact(books, fact, { occurredTime, metadata });
-      });
-    },
+    parts: partsOf(facts).map((part) => {
+      return (booksOf: (ledgerId: string) => Books) => part.map((one) => record(booksOf, one));
+    }),
   });
+  const recorded = decided.flat();
   return {
-    verdicts: decided.map(verdictOf),
-    arrived: decided.flatMap((it) => (it.kind === "recorded" && it.arrived ? [it.arrived] : [])),
+    verdicts: recorded.map(verdictOf),
+    arrived: recorded.flatMap((it) => (it.kind === "recorded" && it.arrived ? [it.arrived] : [])),
   };
+}
+
+type Fact = Pick<PaymentEvent, "message" | "traceparent"> & { readonly fact: PaymentFact };
+
+function partsOf(facts: readonly Fact[]): Fact[][] {
+  return Array.from({ length: Math.ceil(facts.length / batchSize) }, (_, n) => {
+    return facts.slice(n * batchSize, (n + 1) * batchSize);
+  });
+}
+
+function record(
+  booksOf: (ledgerId: string) => Books,
+  { message, traceparent, fact }: Fact,
+): Recorded {
+  const { occurredTime, provenance } = message;
+  assert(occurredTime && provenance, "validation requires time and provenance");
+  // What a column cannot hold would otherwise stop the whole batch.
+  if (!isTime(occurredTime)) return outOfRange(occurredTime);
+  const books = booksOf(message.ledgerId);
+  books.traceparent = traceparent;
+  return recordFact(books, fact, { occurredTime, metadata: notesOf(provenance) });
 }
 
 function outOfRange({ seconds }: Time): Recorded {

@@ -125,6 +125,11 @@ test.each<[string, Attempt, RegExp]>([
     /account_state_check/,
   ],
   [
+    "an account that grows to the other side",
+    { set: { "assets:limited": "grows_by_debits = false" } },
+    /is not its last entry/,
+  ],
+  [
     "a status that is none",
     { set: { "assets:plain": "status = 'gone', $changed" } },
     /status_check/,

@@ -4,7 +4,15 @@ import { silentLog } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
 import { startLateIndex } from "./late-index.ts";
 import { takeLateStep } from "./store/late-entries.ts";
-import { openLedgerDatabase, openPoster, prepareLedger, sale, submit } from "./testing/ledger.ts";
+import {
+  ledgerId,
+  openLedgerDatabase,
+  openPoster,
+  prepareLedger,
+  sale,
+  submit,
+} from "./testing/ledger.ts";
+import { verifyLedger } from "./verify.ts";
 
 /** Enough for 9 runs of level 0 and one of level 1, and a rest. */
 const lateCount = 600;
@@ -63,6 +71,29 @@ test("an index that was dropped is made again", async () => {
   await asOwner(database, "truncate late_position, late_mark, late_run");
   expect(await rows()).toEqual(before);
   expect(before.length).toBeGreaterThan(2 * 10);
+});
+
+test.each([
+  ["a total of a run", "late_run set counts[1] = counts[1] + 1 where level = 1"],
+  [
+    "a time of a run",
+    "late_run set times[2] = times[2] - interval '1 microsecond' where level = 0",
+  ],
+  ["a total between marks", "late_mark set debits_before[9] = debits_before[9] + 1"],
+  ["a total at a mark", "late_mark set credits_minor = credits_minor + 1"],
+  ["how much is complete", "late_position set runs[1] = runs[1] - 1"],
+])("VerifyLedger finds %s that was changed behind everybody's back", async (_, change) => {
+  await using database = await openLateLedger();
+  {
+    await using _index = startLateIndex({ pool: database.pool, log: silentLog() });
+    await expect.poll(() => isDone(database), { timeout: 20_000 }).toBe(true);
+  }
+  expect(await verifyLedger(database.pool, ledgerId)).toEqual([]);
+  const { superUrl: url } = database;
+  const intruder = openPool({ url, schema: "ledger", connectionsMax: 1 });
+  await intruder.unsafe(`set session_replication_role = replica; update ${change}`);
+  await intruder.end();
+  expect(await verifyLedger(database.pool, ledgerId)).not.toEqual([]);
 });
 
 /** Two accounts, each with as many late entries. */

@@ -14,8 +14,9 @@ export type LateIndexOptions = { readonly pool: Pool; readonly log: Log };
 const entriesMin = 128;
 /** Accounts that are looked at in one statement. */
 const accountsMax = 100;
-/** Rest after work, as a multiple of it: its share of one connection, and of a processor. */
-const restPerWork = 4;
+/** Rest after work, as a multiple of it: a step's share of a processor, and that of a look. */
+const restPerStep = 4;
+const restPerLook = 50;
 /** After all accounts were looked at. */
 const roundMs = 1_000;
 const faultMs = 5_000;
@@ -36,9 +37,8 @@ async function run({ pool, log }: LateIndexOptions, stopping: AbortSignal): Prom
   let after = 0n;
   while (!stopping.aborted) {
     try {
-      const accounts = await atLeisure(stopping, () => {
-        return lateAccounts(pool, { after, entriesMin, accountsMax });
-      });
+      const look = () => lateAccounts(pool, { after, entriesMin, accountsMax });
+      const accounts = await atLeisure(stopping, restPerLook, look);
       for (const { accountId, isDue } of accounts) {
         if (isDue) await indexAccount(pool, accountId, stopping);
       }
@@ -59,11 +59,15 @@ function nextAfter(accounts: readonly LateAccount[]): bigint {
 
 async function indexAccount(pool: Pool, accountId: bigint, stopping: AbortSignal): Promise<void> {
   for (let more = true; more && !stopping.aborted; ) {
-    more = await atLeisure(stopping, () => takeLateStep(pool, accountId));
+    more = await atLeisure(stopping, restPerStep, () => takeLateStep(pool, accountId));
   }
 }
 
-async function atLeisure<T>(stopping: AbortSignal, work: () => Promise<T>): Promise<T> {
+async function atLeisure<T>(
+  stopping: AbortSignal,
+  restPerWork: number,
+  work: () => Promise<T>,
+): Promise<T> {
   const startMs = performance.now();
   const result = await work();
   await pause((performance.now() - startMs) * restPerWork, stopping);

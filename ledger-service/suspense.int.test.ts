@@ -155,6 +155,14 @@ test("a refund that a limit does not allow leaves clearing as it is", async () =
 
 test("a payment of a closed period counts from its end on, its result waits", async () => {
   const endTime = { seconds: 1_700_000_000n, nanos: 1_000 };
+  const asOf = { effectiveTime: { seconds: 1_700_000_000n, nanos: 0 } };
+  const ofPeriod = async () => {
+    const read = { ledgerId, asOf };
+    const accounts = [clearing, sales, suspense].map((account) => ({ ...read, account }));
+    const balances = await Promise.all(accounts.map((request) => client.getBalance(request)));
+    return balances.map(({ balance }) => balance?.balanceMinor);
+  };
+  const before = await ofPeriod();
   await client.closePeriod({ ledgerId, idempotencyKey: "2023", endTime });
   const transaction = await send(succeeded("pi_4", 900n, { tax: usd(100n) }), {
     key: "payment/stripe/acct_1/pi_4/succeeded",
@@ -176,6 +184,7 @@ test("a payment of a closed period counts from its end on, its result waits", as
   const effective = { ...release, effectiveTime: endTime, idempotencyKey: "first open time" };
   const released = await client.releaseSuspenseItem(effective);
   expect(released.transaction?.effectiveTime).toMatchObject(endTime);
+  expect(await ofPeriod()).toEqual(before);
 });
 
 test("an entry that is reversed where it stands is over, and one that was released is not", async () => {

@@ -1,5 +1,5 @@
-// One verification at a time in this process, told of while it runs: it reads everything, so a second
-// one beside it would only slow down both, and the postings.
+// One verification at a time in this process, told of while it runs: it reads everything, so a
+// second one beside it would only slow down both, and the postings.
 
 import { Code } from "@connectrpc/connect";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Verifies the books of one ledger, or of all: `node ledger-service/verify-books.ts [ledger_id]`
 // with DATABASE_URL of the ledger's runtime role. It prints a sentence for each thing that is wrong,
-// and exits 1 when there is any. It reads one snapshot of each ledger and keeps its books in memory.
+// up to 100 of a ledger, and exits 1 when there is any. It reads one snapshot of each ledger.
 
 import { openPool } from "#mesh/database/pool.ts";
 import { readEnv } from "#mesh/process/config.ts";

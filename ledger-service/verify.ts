@@ -12,7 +12,12 @@ import { compareNames } from "./verify/compare-names.ts";
 import { compareIndexedNotes, countIndexedNotes } from "./verify/compare-notes.ts";
 import { comparePayments } from "./verify/compare-payments.ts";
 import { compareReversals } from "./verify/compare-reversals.ts";
-import { type Comparison, compareRows, createCounts } from "./verify/compare-rows.ts";
+import {
+  type Comparison,
+  compareOpened,
+  compareRows,
+  createCounts,
+} from "./verify/compare-rows.ts";
 import { compareState } from "./verify/compare-state.ts";
 import { compareKeys, compareTransactions } from "./verify/compare-transactions.ts";
 import { createFindings, type Divergence } from "./verify/findings.ts";
@@ -109,13 +114,18 @@ async function compareFacts(
     if (!isLast && replay.books.expected.entries.length < entriesMax) continue;
     const expected = replay.take();
     const { transactions } = expected;
-    await compareRows(comparison, expected);
     const range = { first: first ?? row.sequence, last: row.sequence };
-    const paymentSequences = await compareTransactions(comparison, range, transactions);
-    await compareKeys(comparison, expected);
-    await comparePayments(comparison, transactions, paymentSequences);
-    await compareReversals(comparison, replay.books, transactions);
-    await compareIndexedNotes(comparison, transactions);
+    await compareOpened(comparison, expected.opened);
+    // Sent one behind the other without waiting: one round trip.
+    await Promise.all([
+      compareRows(comparison, expected),
+      compareTransactions(comparison, range, transactions).then((paymentSequences) => {
+        return comparePayments(comparison, transactions, paymentSequences);
+      }),
+      compareKeys(comparison, expected),
+      compareReversals(comparison, replay.books, transactions),
+      compareIndexedNotes(comparison, transactions),
+    ]);
     first = row.sequence + 1n;
   }
 }

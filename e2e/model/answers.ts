@@ -5,7 +5,11 @@ import { Code } from "@connectrpc/connect";
 import * as wire from "#gen/bursar/ledger/v1/account_pb.ts";
 import { HoldSchema } from "#gen/bursar/ledger/v1/hold_pb.ts";
 import { PeriodSchema } from "#gen/bursar/ledger/v1/period_pb.ts";
-import { RefusalDetailSchema, TransactionSchema } from "#gen/bursar/ledger/v1/transaction_pb.ts";
+import {
+  type RefusalDetail,
+  RefusalDetailSchema,
+  TransactionSchema,
+} from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Answer } from "./ask.ts";
 import { accountAt, type Balance, type Done, type Fact, type Ledger } from "./books.ts";
 import type { Floating, KeyedCall, NamedCall, Round } from "./calls.ts";
@@ -15,7 +19,7 @@ import type { Named } from "./operations.ts";
 import type { Refusal } from "./refusals.ts";
 import * as say from "./wire.ts";
 
-export type Tally = { readonly refusals: Map<string, number>; replayed: number; conflicts: number };
+export type Tally = { readonly refusals: Map<string, number>; replayed: number };
 
 /** Of keyed requests, after the round was walked: what the journal says is what they were told. */
 export function checkAnswers(ledger: Ledger, round: Round, calm: boolean, tally: Tally): void {
@@ -23,10 +27,7 @@ export function checkAnswers(ledger: Ledger, round: Round, calm: boolean, tally:
     const done = ledger.done.get(key);
     let fresh = 0;
     for (const call of calls) {
-      if (call.answer.kind === "refused") {
-        const name = say.reasonFromWire(call.answer.detail.refusal);
-        tally.refusals.set(name, (tally.refusals.get(name) ?? 0) + 1);
-      }
+      if (call.answer.kind === "refused") count(tally, call.answer.detail);
       checkAnswer(ledger, call, done);
       if (call.answer.kind !== "done") continue;
       if (call.answer.replayed) tally.replayed += 1;
@@ -39,6 +40,11 @@ export function checkAnswers(ledger: Ledger, round: Round, calm: boolean, tally:
       throw disagree(about, textOfValue(done), textOfValue(calls));
     }
   }
+}
+
+export function count({ refusals }: Tally, { refusal }: RefusalDetail): void {
+  const reason = say.reasonFromWire(refusal);
+  refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
 }
 
 function checkAnswer(ledger: Ledger, call: KeyedCall, done: Done | undefined): void {

@@ -7,7 +7,10 @@ import type { Account, Asset, Balance, Ledger } from "#gen/bursar/ledger/v1/acco
 import type { AuditService } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
 import type { Hold } from "#gen/bursar/ledger/v1/hold_pb.ts";
 import type { HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
-import type { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
+import type {
+  LedgerService,
+  PostTransactionResult,
+} from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import type { Period } from "#gen/bursar/ledger/v1/period_pb.ts";
 import {
   type RefusalDetail,
@@ -81,6 +84,15 @@ export async function answerOf(call: Promise<Reply>): Promise<Answer> {
     if (!detail) throw error;
     return { kind: "refused", detail, code: ConnectError.from(error).code };
   }
+}
+
+/** What became of one transaction of a batch. */
+export function answerOfResult(result: PostTransactionResult | undefined): Answer {
+  const { result: step } = result ?? {};
+  if (step?.case === "refused") return { kind: "refused", detail: step.value, code: undefined };
+  if (step?.case !== "posted") throw new Error("a result is posted or refused");
+  const { transaction: thing, balances, replayed } = step.value;
+  return { kind: "done", thing, balances, replayed };
 }
 
 type Reply = {

@@ -1,7 +1,7 @@
 // Chooses batches: mostly plain transactions, some keys twice, and link groups, of which some fall.
 
 import type { Chance } from "../chance.ts";
-import type { Memory } from "./memory.ts";
+import { lonePosts, type Memory } from "./memory.ts";
 import type { Post } from "./operations.ts";
 import { type Now, nextPost } from "./requests.ts";
 
@@ -11,11 +11,15 @@ export function nextBatch(chance: Chance, memory: Memory, now: Now): Post[] {
   if (chance.below(3) === 0) {
     // The same again within one batch, and an earlier one.
     batch.push(chance.pick(batch));
-    const before = memory.asked.filter((asked) => asked.kind === "post" && asked.group === "");
-    if (before.length > 0) batch.push(chance.pick(before) as Post);
+    const before = lonePosts(memory);
+    if (before.length > 0) batch.push(chance.pick(before));
   }
   for (let groups = chance.below(4); groups > 0; groups--) link(chance, memory, batch, now);
   return batch;
+}
+
+export function nextStream(chance: Chance, memory: Memory, now: Now): Post[] {
+  return Array.from({ length: 20 + chance.below(120) }, () => nextPost(chance, memory, now));
 }
 
 /** Adds a link group, its requests anywhere in the batch. */

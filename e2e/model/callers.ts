@@ -1,23 +1,25 @@
 // Callers that ask at the same time, each on its own, and keep what they were told. Nobody stops
 // before everything that was asked is answered.
 
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Chance } from "../chance.ts";
 import {
   type Answer,
   accountRequest,
   answerOf,
+  answerOfResult,
   type Clients,
   postRequest,
   sendKeyed,
   sendNamed,
   untilAnswered,
 } from "./ask.ts";
-import { nextBatch } from "./batches.ts";
+import { nextBatch, nextStream } from "./batches.ts";
 import { type Group, keepKeyed, keepNamed, type Round, type Window } from "./calls.ts";
+import type { Read } from "./judge.ts";
 import { nextRead } from "./lookups.ts";
 import { learn, type Memory, remember } from "./memory.ts";
 import type { CreateAccount, Keyed, Named, Post, Time } from "./operations.ts";
-import { answerOfResult, type Read } from "./reads.ts";
 import { nextKeyed, nextNamed, nextPost } from "./requests.ts";
 
 /** One ledger in one round. */
@@ -37,7 +39,8 @@ export function now(): Time {
 export async function askNext(desk: Desk): Promise<number> {
   const { chance, memory } = desk;
   const of = chance.below(100);
-  if (of < 9) return askBatch(desk, nextBatch(chance, memory, now));
+  if (of < 7) return askBatch(desk, nextBatch(chance, memory, now));
+  if (of < 9) return askStream(desk, nextStream(chance, memory, now));
   if (of < 20) return askRead(desk, nextRead(chance, memory, now));
   if (of < 26) return askNamed(desk, nextNamed(chance, memory));
   if (of < 28) return askAccounts(desk);
@@ -102,6 +105,29 @@ function learnOpened(memory: Memory, { account }: CreateAccount, answer: Answer)
   remember(memory.brief, account);
 }
 
+/** As a stream; what was not answered when it was cut is sent on another. */
+async function askStream({ clients, memory, round }: Desk, posts: readonly Post[]) {
+  const { ledgerId } = memory;
+  const answers: Answer[] = [];
+  async function* rest() {
+    for (const post of posts.slice(answers.length)) {
+      yield { request: postRequest(ledgerId, post) };
+    }
+  }
+  const window = await timed(memory, async () => {
+    for await (const { step } of clients.ledger.streamPostTransactions(rest())) {
+      if (step.case === "result") answers.push(answerOfResult(step.value));
+    }
+    if (answers.length < posts.length) throw new ConnectError("cut off", Code.Unavailable);
+  });
+  for (const [place, asked] of posts.entries()) {
+    const answer = answers[place]!;
+    keepKeyed(round, { ...window, asked, answer, group: undefined });
+    if (place % 10 === 0) learn(memory, asked, answer);
+  }
+  return posts.length;
+}
+
 async function askBatch({ clients, memory, round }: Desk, batch: readonly Post[]): Promise<number> {
   const { ledgerId } = memory;
   const requests = batch.map((asked) => postRequest(ledgerId, asked));
@@ -124,8 +150,10 @@ function groupsOf(batch: readonly Post[]): ReadonlyMap<string, Group> {
 }
 
 export async function askRead({ clients, memory, round }: Desk, read: Read): Promise<number> {
-  const { value: judge, ...window } = await timed(memory, () => read.send(clients));
+  const { value, ...window } = await timed(memory, () => read.send(clients));
   const { what } = read;
+  const { judge, refusal } = value;
+  if (refusal) round.refusals.push(refusal);
   if (read.pinned) round.pinned.push({ what, problemIn: (ledger) => judge(ledger, window) });
   else round.floating.push({ what, problemAt: (ledger) => judge(ledger, window), ...window });
   return 1;

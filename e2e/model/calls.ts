@@ -1,6 +1,7 @@
 // What was asked of a ledger in one round, and what it answered, kept until the journal tells in
 // which order it happened.
 
+import type { RefusalDetail } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Answer } from "./ask.ts";
 import type { Ledger } from "./books.ts";
 import {
@@ -53,10 +54,19 @@ export type Round = {
   readonly payments: Map<string, Payment>;
   readonly floating: Floating[];
   readonly pinned: Pinned[];
+  /** Of reads. */
+  readonly refusals: RefusalDetail[];
 };
 
 export function createRound(): Round {
-  return { keyed: new Map(), named: new Map(), payments: new Map(), floating: [], pinned: [] };
+  return {
+    keyed: new Map(),
+    named: new Map(),
+    payments: new Map(),
+    floating: [],
+    pinned: [],
+    refusals: [],
+  };
 }
 
 export function keepKeyed(round: Round, call: Omit<KeyedCall, "body">): void {

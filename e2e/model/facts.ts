@@ -15,7 +15,11 @@ export async function readFacts(
   const facts: Event[] = [];
   await untilAnswered(async () => {
     const after = afterSequence + BigInt(facts.length);
-    for await (const told of audit.streamEvents({ ledgerId, afterSequence: after, untilHead: true })) {
+    for await (const told of audit.streamEvents({
+      ledgerId,
+      afterSequence: after,
+      untilHead: true,
+    })) {
       const { ledgerSequence, event } = told;
       const next = afterSequence + BigInt(facts.length) + 1n;
       if (ledgerSequence !== next || event.value?.ledgerSequence !== next) {

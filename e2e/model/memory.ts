@@ -1,7 +1,7 @@
 // What callers remember of a ledger: enough to ask for something that is there, or was a moment ago.
 
 import type { Answer } from "./ask.ts";
-import type { Key, Keyed } from "./operations.ts";
+import type { Key, Keyed, Post } from "./operations.ts";
 
 const recentMax = 60;
 
@@ -49,6 +49,11 @@ export function createMemory(ledgerId: string): Memory {
 export function remember<T>(list: T[], one: T): void {
   list.push(one);
   if (list.length > recentMax) list.shift();
+}
+
+/** Transactions that were asked for, and belong to no link group. */
+export function lonePosts({ asked }: Memory): Post[] {
+  return asked.flatMap((one) => (one.kind === "post" && one.group === "" ? [one] : []));
 }
 
 export function see(memory: Memory, sequence: bigint): void {

@@ -108,11 +108,17 @@ export function hugeAmount(chance: Chance): bigint {
 
 export function notesIn(chance: Chance): Note[] {
   const of = chance.below(12);
+  if (of === 11) return [reference(chance)];
   if (of > 3) return [];
   const notes = ["order", "batch", "a.b-c_d"].slice(0, 1 + of).map((key) => {
     return { key, value: chance.pick(["", "1", "zwölf", "x".repeat(50)]) };
   });
   return chance.below(12) === 0 ? [...notes, { key: "order", value: "again" }] : notes;
+}
+
+/** One of many notes by which transactions are looked up. */
+export function reference(chance: Chance): Note {
+  return { key: "ref", value: String(chance.below(200)) };
 }
 
 /** With a fraction of a second that the database does not keep, now and then. */

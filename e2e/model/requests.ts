@@ -10,13 +10,13 @@ export type Now = () => Time;
 
 export function nextKeyed(chance: Chance, memory: Memory, now: Now): Keyed {
   const of = chance.below(100);
-  if (of < 6) return retried(chance, memory) ?? nextPost(chance, memory, now);
-  if (of < 26) return nextPost(chance, memory, now);
-  if (of < 38) return nextReversal(chance, memory, now);
-  if (of < 50) return nextHold(chance, memory, now);
-  if (of < 80) return nextOnHold(chance, memory, now);
-  if (of < 95) return nextUpdate(chance, memory);
-  if (of < 97) return nextPeriod(chance, memory, now);
+  if (of < 7) return retried(chance, memory) ?? nextPost(chance, memory, now);
+  if (of < 20) return nextPost(chance, memory, now);
+  if (of < 40) return nextReversal(chance, memory, now);
+  if (of < 52) return nextHold(chance, memory, now);
+  if (of < 76) return nextOnHold(chance, memory, now);
+  if (of < 90) return nextUpdate(chance, memory);
+  if (of < 94) return nextPeriod(chance, memory, now);
   return nextRelease(chance, memory, now);
 }
 
@@ -49,7 +49,7 @@ export function nextPost(chance: Chance, memory: Memory, now: Now): Post {
     description: chance.below(5) === 0 ? "for people" : "",
     notes: pools.notesIn(chance),
     effective: effectiveIn(chance, now),
-    preconditions: chance.below(8) === 0 ? [preconditionIn(chance, memory)] : [],
+    preconditions: chance.below(20) === 0 ? [preconditionIn(chance, memory)] : [],
     group: "",
   };
   const of = chance.below(60);
@@ -113,8 +113,7 @@ function nextReversal(chance: Chance, memory: Memory, now: Now): Keyed {
     effective: effectiveIn(chance, now),
   } as const;
   if (memory.transactions.length === 0 || chance.below(20) === 0) {
-    const sequence = chance.below(2) === 0 ? memory.seen + 1_000_000n : 1n + memory.seen / 2n;
-    return { ...request, sequence, parts: [] };
+    return { ...request, sequence: guessed(chance, memory), parts: [] };
   }
   // Few, so that several reversals meet.
   const { sequence, amounts } = chance.pick(memory.transactions.slice(-12));
@@ -127,6 +126,12 @@ function nextReversal(chance: Chance, memory: Memory, now: Now): Keyed {
     { index: chance.below(30) === 0 ? 99 : 1, amount },
   ];
   return { ...request, sequence, parts: chance.below(20) === 0 ? parts.slice(0, 1) : parts };
+}
+
+/** Of anything at all, of what may just be coming, or of nothing. */
+function guessed(chance: Chance, { seen }: Memory): bigint {
+  const near = seen + BigInt(1 + chance.below(40));
+  return chance.pick([1n + seen / 2n, near, near, seen + 1_000_000n]);
 }
 
 function partOf(chance: Chance, amount: bigint): bigint {
@@ -166,7 +171,7 @@ function nextHold(chance: Chance, memory: Memory, now: Now): Keyed {
 function nextOnHold(chance: Chance, memory: Memory, now: Now): Keyed {
   const key = keyIn(chance, memory);
   const known = memory.holds.length > 0 && chance.below(25) > 0;
-  const missing = { sequence: 1n + memory.seen / 2n, amount: 5n };
+  const missing = { sequence: guessed(chance, memory), amount: 5n };
   const { sequence: hold, amount: held } = known ? chance.pick(memory.holds.slice(-15)) : missing;
   const amount = chance.below(4) === 0 ? 0n : partOf(chance, held) + BigInt(chance.below(12));
   const request = { key, hold, amount, description: "" };
@@ -181,11 +186,12 @@ function nextOnHold(chance: Chance, memory: Memory, now: Now): Keyed {
 }
 
 function nextUpdate(chance: Chance, memory: Memory): UpdateAccount {
-  const expecting = chance.below(4) === 0 && memory.changed.length > 0;
-  const seen = expecting ? chance.pick(memory.changed.slice(-8)) : undefined;
+  const expecting = chance.below(3) === 0 && memory.changed.length > 0;
+  const seen = expecting ? chance.pick(memory.changed) : undefined;
   const asset = pools.assetOf(chance);
   const brief = memory.brief.length > 0 ? chance.pick(memory.brief) : undefined;
-  const account = seen?.account ?? brief ?? pools.accountIn(chance, asset);
+  const shared = { code: "assets:cash", asset };
+  const account = seen?.account ?? chance.pick([brief ?? shared, shared]);
   const request = { kind: "update-account", key: keyIn(chance, memory) } as const;
   const of = chance.below(20);
   if (of < 4) {
@@ -212,18 +218,15 @@ function nextUpdate(chance: Chance, memory: Memory): UpdateAccount {
   const wallet = { code: pools.wallets[5]!, asset };
   const charted = { code: chance.pick(["liabilities:tax", "income:sales"]), asset: "EUR" };
   if (of < 10) return on("freeze", chance.pick([wallet, brief ?? wallet]));
-  if (of < 15)
-    return on("unfreeze", chance.pick([wallet, wallet, brief ?? wallet, charted, charted]));
+  if (of < 15) {
+    return on("unfreeze", chance.pick([wallet, wallet, wallet, brief ?? wallet, charted]));
+  }
   if (of === 15) return on("freeze", charted);
   if (of === 16) return on("freeze", { code: "liabilities:suspense", asset });
-  if (of === 17)
-    return on(
-      "close",
-      pools.accountIn(chance, asset).code.startsWith("a")
-        ? { code: "assets:cash", asset }
-        : pools.strange(chance),
-    );
-  return on("close", brief ?? pools.strange(chance));
+  const strange = pools.strange(chance);
+  // Not at the very beginning, when it is empty still.
+  const full = memory.next > 1_000 ? shared : strange;
+  return on("close", of === 17 ? chance.pick([full, strange]) : (brief ?? strange));
 }
 
 /** Far enough back, as a rule, to leave room for what is backdated. */
@@ -237,7 +240,7 @@ function nextPeriod(chance: Chance, memory: Memory, now: Now): Keyed {
 
 function nextRelease(chance: Chance, memory: Memory, now: Now): Keyed {
   const known = memory.suspended.length > 0 && chance.below(6) > 0;
-  const missing = { sequence: 1n + memory.seen / 2n, index: 0, asset: "USD" };
+  const missing = { sequence: guessed(chance, memory), index: 0, asset: "USD" };
   const { sequence, index, asset } = known ? chance.pick(memory.suspended) : missing;
   const other = chance.pick(["assets:cash", "equity:capital", "liabilities:suspense"]);
   const account = chance.below(3) === 0 ? { code: other, asset } : undefined;
@@ -257,8 +260,8 @@ export function nextNamed(chance: Chance, memory: Memory): Named {
   const asset = pools.assetOf(chance);
   const huge = pools.hugeAsset(Math.floor(memory.next / 4_000));
   const of = chance.below(20);
-  if (of === 0) return { kind: "create-ledger", name: chance.pick(["", memory.ledgerId]) };
-  if (of < 4) {
+  if (of < 2) return { kind: "create-ledger", name: chance.pick(["", memory.ledgerId]) };
+  if (of < 5) {
     const [name, scale] = chance.pick([
       ["USD", 2],
       ["USD", 3],

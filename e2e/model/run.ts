@@ -2,19 +2,19 @@
 // the processes; after each round the journal is walked, and every answer judged.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { RefusalDetail } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { type Chance, createChance } from "../chance.ts";
-import { checkAnswers, floatOf, type Tally } from "./answers.ts";
+import { checkAnswers, count, floatOf, type Tally } from "./answers.ts";
 import type { Clients } from "./ask.ts";
 import { createLedgerModel, type Ledger } from "./books.ts";
 import { askNamed, askNext, askPost, askRead, type Desk } from "./callers.ts";
-import { createRound, type NamedCall, type Round } from "./calls.ts";
+import { createRound, type Round } from "./calls.ts";
+import { Disagreement, textOfValue } from "./disagreement.ts";
 import { type Event, readFacts } from "./facts.ts";
-import { Disagreement } from "./disagreement.ts";
 import { createMemory, type Memory, see } from "./memory.ts";
 import { firstRequests } from "./pools.ts";
-import { readTrial } from "./reads.ts";
+import { readTrial } from "./reads-now.ts";
 import { keyOf, walk } from "./walk.ts";
-import { reasonFromWire } from "./wire.ts";
 
 export type Books = { readonly ledger: Ledger; readonly memory: Memory };
 
@@ -30,7 +30,7 @@ export function createRun(ledgerIds: readonly string[]): Run {
     books: ledgerIds.map((ledgerId) => {
       return { ledger: createLedgerModel(ledgerId), memory: createMemory(ledgerId) };
     }),
-    tally: { refusals: new Map(), replayed: 0, conflicts: 0 },
+    tally: { refusals: new Map(), replayed: 0 },
     operations: 0,
     facts: 0,
   };
@@ -88,6 +88,7 @@ export async function playRound(run: Run, options: RoundOptions): Promise<void> 
     over.abort();
     await Promise.allSettled([...callings, besides]);
   }
+  await besides;
   await settle(run, options, rounds);
 }
 
@@ -114,9 +115,15 @@ async function settle(
     const round = rounds.get(ledger.ledgerId)!;
     const desk = deskOf(options, memory, rounds, options.chance);
     const facts = await readAll(options.clients, ledger, round);
+    if (!isNowhere(memory)) {
+      // What the balances are, and the facts that make them up: holds go on expiring.
+      await askRead(desk, readTrial(ledger.ledgerId));
+      const after = ledger.sequence + BigInt(facts.length);
+      facts.push(...(await readFacts(options.clients, ledger.ledgerId, after)));
+    }
     run.facts += facts.length;
     for (const calls of round.named.values()) round.floating.push(...calls.map(floatOf));
-    for (const call of [...round.named.values()].flat()) count(run.tally, call);
+    for (const refusal of refusalsOf(round)) count(run.tally, refusal);
     walk(ledger, facts, round);
     checkAnswers(ledger, round, options.calm, run.tally);
     for (const { what, problemIn } of round.pinned) {
@@ -128,10 +135,11 @@ async function settle(
   }
 }
 
-function count({ refusals }: Tally, { answer }: NamedCall): void {
-  if (answer.kind !== "refused") return;
-  const reason = reasonFromWire(answer.detail.refusal);
-  refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
+/** Those of requests without a key, and of reads. */
+function refusalsOf({ named, refusals }: Round): RefusalDetail[] {
+  const calls = [...named.values()].flat();
+  const told = calls.flatMap(({ answer }) => (answer.kind === "refused" ? [answer.detail] : []));
+  return [...told, ...refusals];
 }
 
 /** What stands in suspense is known from the model: callers may release it in the next round. */
@@ -158,4 +166,12 @@ async function readAll(clients: Clients, ledger: Ledger, round: Round): Promise<
     if (performance.now() > deadline) throw new Disagreement(`never recorded: ${missing}`);
     await sleep(100);
   }
+}
+
+/** What the ledger finds when it verifies itself. */
+export async function expectSound({ audit }: Clients, ledgerId: string): Promise<void> {
+  const steps = await Array.fromAsync(audit.verifyLedger({ ledgerId }));
+  const last = steps.at(-1)?.step;
+  if (last?.case === "result" && !last.value.divergence) return;
+  throw new Disagreement(`${ledgerId} is not sound: ${textOfValue(last?.value)}`);
 }

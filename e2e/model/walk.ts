@@ -52,8 +52,8 @@ export function walk(ledger: Ledger, facts: readonly Event[], round: Round): voi
 }
 
 function recordedOf(event: Event) {
-  const time = "transaction" in event ? event.transaction?.recordedTime : event.recordedTime;
-  return timeFromWire(time);
+  const posted = event.$typeName === "bursar.ledger.v1.TransactionPosted";
+  return timeFromWire(posted ? event.transaction?.recordedTime : event.recordedTime);
 }
 
 function execute(ledger: Ledger, event: Event, round: Round, at: Moment): readonly Fact[] {

@@ -45,11 +45,12 @@ create index hold_ledger_due on hold (ledger_id, expire_time)
   where remaining_minor > 0 and expire_time is not null;
 
 -- What is left of all open holds of an account, on each side. The database keeps these sums itself,
--- to compare them with what the account says is pending.
+-- to compare them with what the account says is pending. Within a statement they may leave bigint:
+-- what is new is added before what has ended is taken away.
 create table hold_total (
   account_id bigint primary key,
-  debits_minor bigint not null,
-  credits_minor bigint not null
+  debits_minor numeric not null,
+  credits_minor numeric not null
 ) with (fillfactor = 50);
 
 do $$
@@ -175,7 +176,7 @@ begin
     or fresh.voided_minor < stale.voided_minor
     -- Only a capture may exceed what is held.
     or fresh.voided_minor - stale.voided_minor
-      > stale.remaining_minor + fresh.held_minor - stale.held_minor
+      > stale.remaining_minor + (fresh.held_minor - stale.held_minor)
     or fresh.sequence <= stale.sequence
     or stale.status <> 'open'
   limit 1;

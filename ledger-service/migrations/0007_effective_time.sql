@@ -1,16 +1,16 @@
 -- Balances as they were: what counted until a time, as it was known at a sequence. Entries are
--- never rewritten when one is backdated. Both the sequence and effective_time_max of an account's entries
--- only grow from version to version, so that either axis is found by halving; all entries up to a
--- version whose effective_time_max lies within the time count whole. After it, only late entries,
--- those that came when a later time was written already, can count.
+-- never rewritten when one is backdated. Both the sequence and effective_time_max of an account's
+-- entries only grow from version to version, so either axis is found by halving. All entries up to
+-- a version whose effective_time_max lies within the time count whole; after it, only late entries
+-- can count, those that came when a later time was written already.
 
 -- The late ones among an account's entries. An entry that is not late writes nothing here.
 create index entry_late on entry (account_id, version) where effective_time < effective_time_max;
 
--- An index of late entries, made in the background out of the entries, and of nothing else: any of
--- its rows may be missing, and all of it may be truncated and made again. Every 64 late entries of
--- an account make a run of level 0, every 8 runs of a level one run of the next: the late entries
--- up to a version are a few runs and a rest of less than 64.
+-- An index of late entries, made in the background out of the entries, and of nothing else: what it
+-- does not hold yet is added up entry by entry, and its three tables may be truncated together and
+-- are made again. Every 64 late entries of an account make a run of level 0, every 8 runs of a
+-- level one run of the next: the late entries up to a version are a few runs and a rest below 64.
 
 -- How many runs of each level, from 0 on, are complete.
 create table late_position (
@@ -18,14 +18,18 @@ create table late_position (
   runs bigint[] not null default '{}'
 ) with (fillfactor = 50);
 
--- The end of the run of level 0 before the numbered one, and the totals of all late entries of the
--- account up to it.
+-- The late entries of a run of level 0 by version: the numbered run is the one before it, and all
+-- late entries of the account up to its last version come to these totals. Up to each of its
+-- versions, without that one, they come to those in the lists.
 create table late_mark (
   account_id bigint not null,
   number bigint not null check (number > 0),
   version bigint not null,
   debits_minor bigint not null check (debits_minor >= 0),
   credits_minor bigint not null check (credits_minor >= 0),
+  versions bigint[] not null check (cardinality(versions) = 64 and version = versions[64]),
+  debits_before bigint[] not null check (cardinality(debits_before) = 64),
+  credits_before bigint[] not null check (cardinality(credits_before) = 64),
   primary key (account_id, number),
   unique (account_id, version)
 );
@@ -48,6 +52,10 @@ create table late_run (
 );
 
 -- A row is read for one of its elements: it lies in one piece, and as it is.
+alter table late_mark
+  alter column versions set storage plain,
+  alter column debits_before set storage plain,
+  alter column credits_before set storage plain;
 alter table late_run
   alter column times set storage plain,
   alter column counts set storage plain,
@@ -175,14 +183,16 @@ as $$
 #variable_conflict use_column
 declare
   complete bigint[];
-  mark_known late_mark;
-  mark_whole late_mark;
+  marks bigint;
+  marked_until bigint;
+  whole record;
   place bigint := 0;
-  level int;
   size bigint;
+  first_run bigint;
+  first_place bigint;
   levels int[];
-  numbers bigint[];
-  tail_from bigint := whole_until;
+  firsts bigint[];
+  lasts bigint[];
   part record;
 begin
   count := 0;
@@ -190,31 +200,31 @@ begin
   credits_minor := 0;
   select runs into complete from late_position where account_id = of_account;
   if found then
-    select * into mark_known from late_mark
+    select number, version into marks, marked_until from late_mark
     where account_id = of_account and version <= known_until order by version desc limit 1;
   end if;
-  if mark_known.version > whole_until then
-    tail_from := mark_known.version;
-    select * into mark_whole from late_mark
-    where account_id = of_account and version <= whole_until order by version desc limit 1;
-    mark_whole.number := coalesce(mark_whole.number, 0);
+  if marked_until > whole_until then
+    select number - 1 as runs, element, debits_before[element + 1] as debits,
+      credits_before[element + 1] as credits
+    into whole
+    from (
+      select *, width_bucket(whole_until, versions) as element from late_mark
+      where account_id = of_account and version > whole_until order by version limit 1
+    ) mark;
 
-    -- From the left, each run as large as its place and what is complete allow; those that end up
-    -- to `whole_until` are counted elsewhere.
-    while place < mark_known.number loop
-      level := 0;
-      size := 1;
-      while place % (size * 8) = 0 and place + size * 8 <= mark_known.number
-        and complete[level + 2] > place / (size * 8)
-      loop
-        level := level + 1;
-        size := size * 8;
-      end loop;
-      if place + size > mark_whole.number then
-        levels := levels || level;
-        numbers := numbers || place / size;
+    -- The largest runs first; those that end up to `whole_until` are counted elsewhere.
+    for level in reverse cardinality(complete) - 1 .. 0 loop
+      size := 1::bigint << 3 * level;
+      if least(complete[level + 1], marks / size) * size > place then
+        first_run := greatest(place / size, whole.runs / size);
+        place := least(complete[level + 1], marks / size) * size;
+        if place > whole.runs then
+          levels := levels || level;
+          firsts := firsts || first_run;
+          lasts := lasts || place / size - 1;
+          first_place := coalesce(first_place, first_run * size);
+        end if;
       end if;
-      place := place + size;
     end loop;
 
     select coalesce(sum(run.counts[element]), 0) as count,
@@ -222,39 +232,29 @@ begin
       coalesce(sum(run.credits_minor[element]), 0) as credits,
       max(run.sequences[element]) as sequence
     into part
-    from unnest(levels, numbers) as taken (level, number)
+    from unnest(levels, firsts, lasts) as taken (level, first, last)
+    cross join lateral generate_series(taken.first, taken.last) as taken_number
     cross join lateral (
-      select late_run.*, width_bucket(until_time, times) as element from late_run
+      select counts, late_run.debits_minor, late_run.credits_minor, sequences,
+        width_bucket(until_time, times) as element
+      from late_run
       where account_id = of_account and late_run.level = taken.level
-        and late_run.number = taken.number and first_time <= until_time
+        and late_run.number = taken_number and first_time <= until_time
       order by first_time desc limit 1
     ) run;
-    count := part.count;
-    debits_minor := part.debits;
-    credits_minor := part.credits;
-    sequence := part.sequence;
 
     -- The first of them may begin before `whole_until`. What it has up to there counts, every
     -- entry of it, and is taken off again.
-    place := numbers[1] * (8 ^ levels[1])::bigint;
-    count := count - 64 * (mark_whole.number - place);
-    if place < mark_whole.number then
-      select mark_whole.debits_minor - coalesce(sum(mark.debits_minor), 0) as debits,
-        mark_whole.credits_minor - coalesce(sum(mark.credits_minor), 0) as credits
-      into part
-      from late_mark mark where account_id = of_account and number = place;
-      debits_minor := debits_minor - part.debits;
-      credits_minor := credits_minor - part.credits;
+    count := part.count - 64 * (whole.runs - first_place) - whole.element;
+    debits_minor := part.debits - whole.debits;
+    credits_minor := part.credits - whole.credits;
+    sequence := part.sequence;
+    if first_place > 0 then
+      select mark.debits_minor as debits, mark.credits_minor as credits into part
+      from late_mark mark where account_id = of_account and number = first_place;
+      debits_minor := debits_minor + part.debits;
+      credits_minor := credits_minor + part.credits;
     end if;
-    select count(*) as count, coalesce(sum(greatest(amount_minor, 0)), 0) as debits,
-      coalesce(-sum(least(amount_minor, 0)), 0) as credits
-    into part
-    from entry
-    where account_id = of_account and version > coalesce(mark_whole.version, 0)
-      and version <= whole_until and effective_time < effective_time_max;
-    count := count - part.count;
-    debits_minor := debits_minor - part.debits;
-    credits_minor := credits_minor - part.credits;
   end if;
 
   -- What no run holds yet.
@@ -262,7 +262,8 @@ begin
     coalesce(-sum(least(amount_minor, 0)), 0) as credits, max(entry.sequence) as sequence
   into part
   from entry
-  where account_id = of_account and version > tail_from and version <= known_until
+  where account_id = of_account and version > greatest(whole_until, marked_until)
+    and version <= known_until
     and effective_time < effective_time_max and effective_time <= until_time;
   count := count + part.count;
   debits_minor := debits_minor + part.debits;
@@ -271,8 +272,8 @@ begin
 end $$;
 
 -- Totals of the account's entries that were written at or before the sequence and count at or
--- before the time; null: all. Version is their number, sequence that of the latest of them, or of the
--- account's opening.
+-- before the time; null: all. Version is their number, sequence that of the latest of them, or of
+-- the account's opening.
 create function balance_as_of(
   of_account bigint, until_sequence bigint, until_time timestamptz,
   out version bigint, out debits_minor bigint, out credits_minor bigint, out sequence bigint)
@@ -510,11 +511,18 @@ begin
     select mark.number + place / 64 as number, late.* from late
     where place < (select count(*) / 64 * 64 from late)
   ), marked as (
-    insert into late_mark (account_id, number, version, debits_minor, credits_minor)
-    select of_account, number + 1, max(version),
-      coalesce(mark.debits_minor, 0) + sum(sum(debits)) over by_number,
-      coalesce(mark.credits_minor, 0) + sum(sum(credits)) over by_number
-    from taken group by number window by_number as (order by number)
+    insert into late_mark (account_id, number, version, debits_minor, credits_minor, versions,
+      debits_before, credits_before)
+    select of_account, number + 1, max(version), max(debits_after), max(credits_after),
+      array_agg(version order by version), array_agg(debits_after - debits order by version),
+      array_agg(credits_after - credits order by version)
+    from (
+      select number, version, debits, credits,
+        (coalesce(mark.debits_minor, 0) + sum(debits) over by_version)::bigint as debits_after,
+        (coalesce(mark.credits_minor, 0) + sum(credits) over by_version)::bigint as credits_after
+      from taken window by_version as (order by version)
+    ) summed
+    group by number
   ), run as (
     insert into late_run (account_id, number, first_time, level, times, counts, debits_minor,
       credits_minor, sequences)
@@ -719,7 +727,8 @@ begin
   return null;
 end $$;
 
--- As in migration 2, and: the latest time among the entries is that of the last one.
+-- As in migration 2, and: the latest time among the entries is that of the last one, and the account
+-- grows as its kind does, or its limits would bound the wrong side.
 
 create or replace function check_account_state() returns trigger language plpgsql
   set search_path from current
@@ -740,6 +749,7 @@ begin
     or fresh.sequence <> coalesce(last.sequence, account.opened_sequence)
     or (fresh.version > 0) <> (last.version is not null)
     or fresh.effective_time_max is distinct from last.effective_time_max
+    or fresh.grows_by_debits <> (account.kind in ('asset', 'expense'))
   limit 1;
   if found then
     raise exception 'state of account % at version % is not its last entry',

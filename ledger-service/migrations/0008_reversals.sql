@@ -98,16 +98,22 @@ revoke delete, truncate on reversed_entry from ledger_runtime;
 -- The rows are the original's entries. What is added to them in a batch is what the reversals in the
 -- batch take back, account by account and side by side; what was added is never taken away.
 
-create function entries_of(account bigint, of_sequence bigint)
+-- The first so many entries of an account that a transaction wrote.
+create function entries_of(account bigint, of_sequence bigint, entries_max bigint)
   returns table (account_id bigint, amount_minor bigint)
   language sql stable
   set search_path from current
   set enable_seqscan = off set enable_bitmapscan = off
 as $$
-  select entry.account_id, entry.amount_minor from entry
-  where entry.account_id = account and entry.sequence = of_sequence
-    and entry.version > entry_version_at(account, of_sequence - 1)
-    and entry.version <= entry_version_at(account, of_sequence)
+  select entry.account_id, entry.amount_minor
+  from (select entry_version_at(account, of_sequence - 1) as version offset 0) before
+  cross join lateral (
+    select * from entry
+    where entry.account_id = account and entry.version > before.version
+      and entry.version <= before.version + entries_max
+    offset 0
+  ) entry
+  where entry.sequence = of_sequence
 $$;
 
 -- What was added to the entries of a transaction, on one side of an account.
@@ -147,9 +153,13 @@ begin
     ), written as materialized (
       select account.ledger_id, named.sequence, named.account_id, entry.amount_minor,
         count(*) as entries
-      from (select distinct ledger_id, sequence, account_id from fresh) named
+      -- More of them than are claimed would be missing elsewhere: together they are all legs.
+      from (
+        select ledger_id, sequence, account_id, count(*) as entries
+        from fresh group by ledger_id, sequence, account_id
+      ) named
       join account on account.account_id = named.account_id and account.ledger_id = named.ledger_id
-      cross join lateral entries_of(named.account_id, named.sequence) entry
+      cross join lateral entries_of(named.account_id, named.sequence, named.entries) entry
       group by account.ledger_id, named.sequence, named.account_id, entry.amount_minor
     )
     select coalesce(claimed.sequence, written.sequence) as sequence into broken
@@ -180,7 +190,7 @@ begin
     select ledger_id, sequence, min(reversed_by) as first_by, max(reversed_by) as last_by
     from fresh group by ledger_id, sequence
   ), reversals as materialized (
-    select changed.*, reversal.sequence as reversal, reversal.legs
+    select changed.*, reversal.sequence as reversal, reversal.legs, batch.first_sequence
     from changed
     join ledger on ledger.id = changed.ledger_id
     join batch on batch.ledger_id = ledger.id and batch.last_sequence = ledger.head_sequence
@@ -188,15 +198,27 @@ begin
     join transaction reversal on reversal.ledger_id = changed.ledger_id
       and reversal.reverses_sequence = changed.sequence
       and reversal.sequence >= batch.first_sequence
+  ), written as materialized (
+    -- What the batch wrote to their accounts, each looked up once, however many reversals share it.
+    select known.ledger_id, known.account_id, entry.sequence, entry.amount_minor
+    from (
+      select distinct ledger_id, first_sequence, account_id
+      from reversals join reversed_entry using (ledger_id, sequence)
+    ) known
+    cross join lateral (
+      select entry_version_at(known.account_id, known.first_sequence - 1) as version offset 0
+    ) before
+    cross join lateral (
+      select sequence, amount_minor from entry
+      where account_id = known.account_id and version > before.version
+      offset 0
+    ) entry
   ), taken as materialized (
     select reversals.ledger_id, reversals.sequence, reversals.reversal, reversals.legs,
-      entry.account_id, entry.amount_minor
+      written.account_id, written.amount_minor
     from reversals
-    cross join lateral (
-      select distinct account_id from reversed_entry
-      where ledger_id = reversals.ledger_id and sequence = reversals.sequence
-    ) known
-    cross join lateral entries_of(known.account_id, reversals.reversal) entry
+    join written on written.ledger_id = reversals.ledger_id
+      and written.sequence = reversals.reversal
   )
   select problem.sequence into broken
   from (

@@ -144,6 +144,48 @@ test("an account is closed when it is empty, and for ever", async () => {
   expect(again).toMatchObject({ replayed: true, account: { status: AccountStatus.CLOSED } });
 });
 
+test("what holds set aside counts for limits, and keeps an account from being closed", async () => {
+  const account = await open("liabilities:wallet:ivy", { floorMinor: 0n });
+  const { accountCode } = account;
+  await client.postTransaction(saleRequest("ivy-1", 10n, { credit: accountCode }));
+  const { hold } = await school.holds.createHold({
+    ledgerId,
+    idempotencyKey: "ivy-2",
+    debitAccount: account,
+    creditAccount: key("income:sales"),
+    amountMinor: 8n,
+  });
+  const spend = (idempotencyKey: string, amountMinor: bigint) => {
+    return client.postTransaction(saleRequest(idempotencyKey, amountMinor, { debit: accountCode }));
+  };
+  await expectRefusal(spend("ivy-3", 3n), refusedCode, {
+    refusal: Refusal.BELOW_FLOOR,
+    limitMinor: 0n,
+    actualMinor: -1n,
+  });
+  await spend("ivy-4", 2n);
+  const limits = { floorMinor: 1n };
+  const limit = client.updateAccountLimits({ ledgerId, idempotencyKey: "ivy-5", account, limits });
+  await expectRefusal(limit, refusedCode, { refusal: Refusal.LIMITS_VIOLATED, actualMinor: 0n });
+  const { balance } = await client.getAccount({ ledgerId, account });
+  expect(balance).toMatchObject({ balanceMinor: 8n, availableMinor: 0n, debitsPendingMinor: 8n });
+
+  await expectRefusal(spend("ivy-6", 8n), refusedCode, { actualMinor: -8n });
+  const lifted = { ledgerId, idempotencyKey: "ivy-7", account, limits: { floorMinor: -8n } };
+  await client.updateAccountLimits(lifted);
+  await spend("ivy-8", 8n);
+  const close = (idempotencyKey: string) => {
+    return client.closeAccount({ ledgerId, idempotencyKey, account });
+  };
+  await expectRefusal(close("ivy-9"), refusedCode, {
+    refusal: Refusal.ACCOUNT_NOT_EMPTY,
+    actualMinor: 0n,
+  });
+  const { holdSequence } = hold!;
+  await school.holds.voidHold({ ledgerId, idempotencyKey: "ivy-10", holdSequence });
+  expect((await close("ivy-11")).account?.status).toBe(AccountStatus.CLOSED);
+});
+
 test("the suspense account stays open, and without limits", async () => {
   const account = await open("liabilities:suspense");
   const request = { ledgerId, account };

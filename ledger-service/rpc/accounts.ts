@@ -22,7 +22,6 @@ import type { AccountUpdate } from "../rules/account-rules.ts";
 import type { Command, CreateAccount } from "../rules/commands.ts";
 import type { AccountKey, Note } from "../rules/records.ts";
 import { accountToWire, kindFromWire, limitsFromWire } from "../wire.ts";
-import { refuseField } from "./commands-of.ts";
 import { refusalError } from "./refusal-error.ts";
 
 type Accounts = Pick<
@@ -66,9 +65,7 @@ export function accounts(poster: Poster): Accounts {
 
     async batchCreateAccounts({ ledgerId, accounts: requests }, context) {
       requireLedger(context, ledgerId);
-      const commands = requests.map((request, place) => {
-        return createCommand(request, `accounts[${place}].`);
-      });
+      const commands = requests.map(createCommand);
       const answers = await poster.submit(ledgerId, commands, context.signal);
       return { results: answers.map((answer) => resultOf(ledgerId, answer)) };
     },
@@ -96,14 +93,13 @@ export function accounts(poster: Poster): Accounts {
   };
 }
 
-/** `at` is where the request stands in a batch: `accounts[3].`. */
-function createCommand(request: CreateAccountRequest | NewAccount, at = ""): CreateAccount {
+function createCommand(request: CreateAccountRequest | NewAccount): CreateAccount {
   return {
     kind: "create-account",
     account: keyFromWire(request.account),
     accountKind: kindFromWire(request.kind),
     limits: limitsFromWire(request.limits),
-    metadata: notesFromWire(request.metadata, at),
+    metadata: notesFromWire(request.metadata),
   };
 }
 
@@ -131,11 +127,8 @@ export function keyFromWire(key: UpdateRequest["account"]): AccountKey {
   return { accountCode, assetCode };
 }
 
-/** Sorted. Notes of accounts can be looked up, in a database that knows no such character. */
-export function notesFromWire(metadata: readonly Metadata[], at = ""): Note[] {
-  for (const [place, { value }] of metadata.entries()) {
-    if (value.includes("\0")) refuseField(`${at}metadata[${place}].value`, "must not contain NUL");
-  }
+/** Sorted by key, as they are kept. */
+export function notesFromWire(metadata: readonly Metadata[]): Note[] {
   return sortedNotes(metadata.map(({ key, value }) => ({ key, value })));
 }
 

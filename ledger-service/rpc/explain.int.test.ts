@@ -145,7 +145,7 @@ test("each step shows the batch whose hash covers its bytes", async () => {
   expect(transaction?.recordedTime).toEqual(batch?.recordedTime);
 });
 
-test("a provider's fact leads to its webhook, a caller's notes of the same names do not", async () => {
+test("a provider's fact leads to its webhook, a caller's notes lead nowhere", async () => {
   const { pool } = school.database;
   const reports = [succeeded("pi_1", 900n), refunded("pi_1", "re_1", 100n)];
   await inTransaction(pool, (tx) =>

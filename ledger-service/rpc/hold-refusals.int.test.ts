@@ -1,5 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
 import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { accountKey as account, newKey } from "../testing/holds.ts";
 import {
@@ -108,6 +109,14 @@ test.each<[string, RegExp, () => Promise<unknown>]>([
       return holds.createHold({ ...holding(), expiration: { ...minute, value } });
     },
   ],
+  ...[2_000_000_000, -1].map((nanos): [string, RegExp, () => Promise<unknown>] => [
+    `a life with ${nanos} nanos`,
+    /time_to_live/,
+    () => {
+      const value = { ...minute.value, nanos };
+      return holds.createHold({ ...holding(), expiration: { ...minute, value } });
+    },
+  ]),
   [
     "an increase by nothing",
     /amount_minor/,
@@ -126,6 +135,27 @@ test.each<[string, RegExp, () => Promise<unknown>]>([
   expect(error.code).toBe(Code.InvalidArgument);
   expect(error.message).toMatch(message);
 });
+
+test("another team's ledger, and a scope that was not granted, are out of reach", async () => {
+  const calls = (client: HoldClient) => [
+    () => client.createHold(holding()),
+    () => client.increaseHold({ ...onHold(), amountMinor: 1n }),
+    () => client.captureHold(onHold()),
+    () => client.voidHold(onHold()),
+    () => client.getHold({ ledgerId, holdSequence: 1n }),
+    () => client.listHolds({ ledgerId }),
+  ];
+  for (const name of ["narrow", "reader"]) {
+    const client = await school.server.client(HoldService, name);
+    for (const call of calls(client)) {
+      expect((await errorOf(call())).code).toBe(Code.PermissionDenied);
+    }
+  }
+});
+
+function onHold() {
+  return { ledgerId, idempotencyKey: newKey(), holdSequence: 1n };
+}
 
 function holding() {
   const accounts = { debitAccount: cash, creditAccount: sales };

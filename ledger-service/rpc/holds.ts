@@ -142,8 +142,14 @@ function expirationOf({ case: form, value }: CreateHoldRequest["expiration"]) {
       const at = timeOf(value, "expire_time");
       return at && { at };
     }
-    case "timeToLive":
-      return { after: { seconds: value.seconds, nanos: value.nanos } };
+    case "timeToLive": {
+      const { seconds, nanos } = value;
+      // The schema's rules compare spans without asking whether they are written as protobuf says.
+      if (nanos < 0 || nanos > 999_999_999) {
+        refuseField("time_to_live", "must have from 0 to 999999999 nanos");
+      }
+      return { after: { seconds, nanos } };
+    }
     default:
       return undefined;
   }

@@ -29,7 +29,8 @@ export async function findLedger(
     if (!ledger) throw notFound({ refusal: Refusal.LEDGER_NOT_FOUND });
     if (ledger.headSequence >= minLedgerSequence) return ledger;
     if (performance.now() - startMs + pollMs > waitMs) throw notReached(minLedgerSequence);
-    await sleep(pollMs, undefined, { signal: context.signal });
+    await sleep(pollMs);
+    context.signal.throwIfAborted();
   }
 }
 

@@ -119,6 +119,31 @@ test("pages do not shift while others post and the index moves", async () => {
   expect(seen.map(({ ledgerSequence }) => ledgerSequence)).toEqual(before.slice(0, 8));
 });
 
+test("two common notes that hardly ever meet are looked for on short pages", {
+  timeout: 90_000,
+}, async () => {
+  const common = [
+    { key: "first", value: "yes" },
+    { key: "second", value: "yes" },
+  ];
+  const post = async (name: string, count: number, metadata: typeof common) => {
+    const requests = Array.from({ length: count }, (_, n) => {
+      return { ...saleRequest(`${name} ${n}`, 1n), metadata };
+    });
+    const { results } = await client.batchPostTransactions({ ledgerId, requests });
+    const { value } = results[0]!.result as { value: { transaction: { ledgerSequence: bigint } } };
+    return value.transaction.ledgerSequence;
+  };
+  for (let n = 0; n < 6; n++) await post(`first ${n}`, 1_000, common.slice(0, 1));
+  const meeting = await post("both", 1, common);
+  await post("second", 1_000, common.slice(1));
+  await indexUpTo(10_000);
+  const first = await client.listTransactions({ ledgerId, metadata: common, pageSize: 5 });
+  expect(first.transactions).toEqual([]);
+  expect(first.nextPageToken).not.toBe("");
+  expect(await list(common, 5)).toEqual([meeting]);
+});
+
 test.each([
   ["notes and a payment", { metadata: [odd], paymentId: "stripe/acct_1/pi_1" }],
   ["five notes", { metadata: [0, 1, 2, 3, 4].map(course) }],

@@ -1,7 +1,7 @@
-// Page tokens: where the next page begins, as one number, bound to the request it continues. A token
-// with other arguments than those it was made for is refused, not guessed at. Some hold the sequence
-// that all pages look at, too. Nobody signs them: what they name is looked up in the ledger that the
-// request names.
+// Page tokens: where the next page begins, as one number, bound to the request it continues. A
+// token with other arguments than those it was made for is refused, not guessed at. Some hold the
+// sequence that all pages look at, too. Nobody signs them: what they name is looked up in the ledger
+// that the request names.
 
 import { createHash } from "node:crypto";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";

@@ -168,7 +168,6 @@ test("who does not read is not read from", async () => {
 
 test("a stream that is cut off is finished by sending it again", async () => {
   const over = new AbortController();
-  const before = await balanceOf(client, "assets:cash");
   let answered = 0;
   const cut = async () => {
     const stream = client.streamPostTransactions(streamOf(sales("cut", 6_000)), {
@@ -183,7 +182,7 @@ test("a stream that is cut off is finished by sending it again", async () => {
   const again = await answersOf(client.streamPostTransactions(streamOf(sales("cut", 6_000))));
   expect(again.answers).toHaveLength(6_000);
   expect(again.answers.slice(0, 1_500).every((told) => told.endsWith(" again"))).toBe(true);
-  expect(await balanceOf(client, "assets:cash")).toBe(before + 6_000n);
+  expect(await countOf("cut")).toBe(6_000);
 }, 60_000);
 
 test("a deadline that passes leaves nothing behind that is still posting", async () => {

@@ -114,6 +114,20 @@ test.each<[string, AsyncIterable<number>, (n: number) => Begun<number>]>([
   expect(taken).toEqual([0, 1, 2]);
 });
 
+test("nothing more is begun once an answer has failed, even before its turn", async () => {
+  const { begun, begin } = byHand();
+  const answers = readAhead(numbers(100), begin, { countMax: 3, weightMax: 1_000 });
+  const first = answers.next();
+  await settle();
+  begun[1]?.reject(new Error("broken"));
+  await settle();
+  begun[0]?.resolve(0);
+  expect((await first).value).toEqual([0]);
+  await expect(answers.next()).rejects.toThrow("broken");
+  await settle();
+  expect(begun).toHaveLength(3);
+});
+
 test("who leaves early begins nothing more, and no failure goes unheard", async () => {
   const { begun, begin } = byHand();
   let ended = false;

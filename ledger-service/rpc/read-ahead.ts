@@ -10,7 +10,8 @@ type Waiting<O> = Begun<O> & { isThere: boolean };
 
 /**
  * Yields the answers that are there, at least one at a time, in the order of the inputs. An error of
- * the inputs, of `begin` or of an answer comes behind the answers before it.
+ * the inputs, of `begin` or of an answer comes behind the answers before it; once it is there,
+ * nothing more is begun.
  */
 export async function* readAhead<I, O>(
   inputs: AsyncIterable<I>,
@@ -28,6 +29,11 @@ export async function* readAhead<I, O>(
     changed = Promise.withResolvers();
   }
 
+  function leave(): void {
+    isLeft = true;
+    change();
+  }
+
   async function read(): Promise<void> {
     try {
       for await (const input of inputs) {
@@ -37,8 +43,8 @@ export async function* readAhead<I, O>(
           () => {
             one.isThere = true;
           },
-          // It is met when its turn comes; nobody may be left who waits for it.
-          () => {},
+          // It is met when its turn comes. What would come behind it is not begun any more.
+          leave,
         );
         waiting.push(one);
         weight += one.weight;
@@ -76,7 +82,6 @@ export async function* readAhead<I, O>(
     }
   } finally {
     // The inputs' owner ends them; until then nothing more is begun.
-    isLeft = true;
-    change();
+    leave();
   }
 }

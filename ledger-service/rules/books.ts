@@ -27,7 +27,7 @@ import {
   type Transaction,
 } from "./records.ts";
 import type { Refusal } from "./refusals.ts";
-import { isBefore } from "./time.ts";
+import { isBefore, microLater } from "./time.ts";
 
 export type Books = {
   readonly ledgerId: string;
@@ -91,22 +91,31 @@ export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Ti
     transactions: new Map(),
     holds: new Map(),
     suspense: new Map(),
-    written: {
-      facts: [],
-      traceparents: new Map(),
-      assets: new Set(),
-      opened: [],
-      changed: new Set(),
-      noted: new Set(),
-      entries: [],
-      keys: [],
-      reported: [],
-      payments: new Set(),
-      holds: new Set(),
-      reversed: new Set(),
-      periods: [],
-      suspense: new Set(),
-    },
+    written: createWritten(),
+  };
+}
+
+/** The same books once that is written, for the batch that follows in the same SQL transaction. */
+export function continueBooks(books: Books): Books {
+  return { ...books, recordedTime: microLater(books.recordedTime), written: createWritten() };
+}
+
+function createWritten(): Written {
+  return {
+    facts: [],
+    traceparents: new Map(),
+    assets: new Set(),
+    opened: [],
+    changed: new Set(),
+    noted: new Set(),
+    entries: [],
+    keys: [],
+    reported: [],
+    payments: new Set(),
+    holds: new Set(),
+    reversed: new Set(),
+    periods: [],
+    suspense: new Set(),
   };
 }
 

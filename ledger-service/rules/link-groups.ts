@@ -45,6 +45,20 @@ export function unitsOf<T extends { readonly group?: object | undefined }>(
   return units;
 }
 
+/** About so many a part, in order; what must stay together does. */
+export function partsOf<T extends { readonly group?: object | undefined }>(
+  asked: readonly T[],
+  size: number,
+): T[][] {
+  const parts: T[][] = [];
+  for (const unit of unitsOf(asked)) {
+    const last = parts.at(-1);
+    if (last && last.length < size) last.push(...unit);
+    else parts.push(unit);
+  }
+  return parts;
+}
+
 function decideGroup(books: Books, group: readonly Asked[]): Outcome[] {
   if (books.sequence === 0n) return group.map((one) => decideOne(books, one));
   const goBack = checkpoint(books, group.flatMap(accountsOf));

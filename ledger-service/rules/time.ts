@@ -19,3 +19,10 @@ export function wholeMicros({ seconds, nanos }: Time): Time {
 export function isBefore(a: Time, b: Time): boolean {
   return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanos < b.nanos);
 }
+
+/** The least that Postgres can tell apart. */
+export function microLater({ seconds, nanos }: Time): Time {
+  const later = nanos + 1_000;
+  if (later < 1_000_000_000) return { seconds, nanos: later };
+  return { seconds: seconds + 1n, nanos: later - 1_000_000_000 };
+}

@@ -1,71 +1,11 @@
-// Accounts with their notes: what a batch reads and writes of the notes, and the accounts that
-// callers ask for, by every filter that they have.
+// Accounts with their notes, for callers: one, or pages of those that match a filter, in one
+// statement each, so that what is returned was true at one moment.
 
-import type { Pool, Tx } from "#mesh/database/pool.ts";
+import type { Pool } from "#mesh/database/pool.ts";
 import type { AnyRow, Statement } from "#mesh/database/statement.ts";
 import type { AccountKind } from "../rules/chart.ts";
 import type { AccountKey, AccountStatus, Note } from "../rules/records.ts";
 import { type AccountRow, accountColumns, accountOf, type StoredAccount } from "./read.ts";
-import { bigints, texts } from "./sql-arrays.ts";
-
-/** By account id. Of other accounts of the same names, too, which does no harm. */
-export async function readNotes(
-  tx: Tx,
-  ids: string,
-  accounts: readonly AccountKey[],
-): Promise<ReadonlyMap<bigint, readonly Note[]>> {
-  const notes = new Map<bigint, Note[]>();
-  if (accounts.length === 0) return notes;
-  const codes = new Set(accounts.map(({ accountCode }) => accountCode));
-  const rows = await tx<{ accountId: bigint; key: string; value: string }[]>`
-    select account_id as "accountId", note.key, note.value
-    from account join account_note note using (account_id)
-    where account.ledger_id = any(${ids}::bigint[])
-      and account.account_code = any(${texts(codes)}::text[])
-    order by account_id, note.key
-  `;
-  for (const { accountId, key, value } of rows) {
-    const known = notes.get(accountId) ?? [];
-    known.push({ key, value });
-    notes.set(accountId, known);
-  }
-  return notes;
-}
-
-export type NotedAccount = AccountKey & {
-  readonly ledgerId: bigint;
-  readonly accountId: bigint;
-  readonly metadata: readonly Note[];
-};
-
-/** Replaces the notes of accounts. What is deleted and what is written are never the same row. */
-export async function writeNotes(tx: Tx, accounts: readonly NotedAccount[]): Promise<void> {
-  if (accounts.length === 0) return;
-  const rows = accounts.flatMap(({ metadata, ...account }) => {
-    return metadata.map((note) => ({ ...account, ...note }));
-  });
-  await tx`
-    with row as (
-      select * from unnest(
-        ${bigints(rows.map(({ ledgerId }) => ledgerId))}::bigint[],
-        ${bigints(rows.map(({ accountId }) => accountId))}::bigint[],
-        ${texts(rows.map(({ key }) => key))}::text[],
-        ${texts(rows.map(({ value }) => value))}::text[],
-        ${texts(rows.map(({ accountCode }) => accountCode))}::text[],
-        ${texts(rows.map(({ assetCode }) => assetCode))}::text[]
-      ) as row (ledger_id, account_id, key, value, account_code, asset_code)
-    ), gone as (
-      delete from account_note
-      where account_id = any(${bigints(accounts.map(({ accountId }) => accountId))}::bigint[])
-        and not exists (
-          select from row
-          where row.account_id = account_note.account_id and row.key = account_note.key)
-    )
-    insert into account_note (ledger_id, account_id, key, value, account_code, asset_code)
-    select * from row
-    on conflict (account_id, key) do update set value = excluded.value
-  `;
-}
 
 export async function readNotedAccount(
   pool: Pool,
@@ -95,7 +35,9 @@ export async function listAccounts(
   id: bigint,
   options: { after: bigint; limit: number; filter: AccountFilter },
 ): Promise<AccountRow[]> {
-  const { limit, filter } = options;
+  const { limit } = options;
+  const { metadata } = options.filter;
+  const filter = { ...options.filter, metadata: await rarestFirst(pool, id, metadata) };
   const page = (range: Fragment) => pool`(
     select listed.account_id, account_code, asset_code
     from ${sourceOf(pool, id, filter)}
@@ -133,7 +75,7 @@ export function rangesUnder(pool: Pool, codePrefix: string): [Fragment, Fragment
   ];
 }
 
-/** After an account, by code and asset. After one of another ledger comes nothing: it tells nothing. */
+/** After an account, by code and asset. After one of another ledger comes nothing. */
 export function laterThan(pool: Pool, id: bigint, after: bigint): Fragment {
   if (after === 0n) return pool`true`;
   return pool`(account_code, asset_code) > (
@@ -142,19 +84,37 @@ export function laterThan(pool: Pool, id: bigint, after: bigint): Fragment {
 }
 
 /**
- * Notes know the order of their accounts, so a page of those with a note is read from its index. The
- * name of a table in the text has it planned anew each time: one note is rare, another is on every
- * account, and a plan that is right for one would be ruinous for the other.
+ * Notes know the order of their accounts, so a page of those with a note is read from its index.
+ * The name of a table in the text has it planned anew each time: one note is rare, another is on
+ * every account, and a plan that is right for one would be ruinous for the other.
  */
-function sourceOf(pool: Pool, id: bigint, { metadata, status }: AccountFilter): Fragment {
-  const [first, ...others] = metadata;
+function sourceOf(pool: Pool, id: bigint, { metadata: [first], status }: AccountFilter): Fragment {
   const listed = first ? noted(pool, id, first) : pool`${pool("account")}`;
-  const joins = others.map((note, place) => {
-    const name = pool(`note_${place}`);
-    return pool`join (select account_id from ${noted(pool, id, note)} it) ${name} using (account_id)`;
+  return status
+    ? pool`${listed} listed join account_state using (account_id)`
+    : pool`${listed} listed`;
+}
+
+/** Of how many accounts a note is asked to be before it counts as common. */
+const rareMax = 1_000;
+
+/** The accounts of the first note are looked through for the others. */
+async function rarestFirst(
+  pool: Pool,
+  id: bigint,
+  metadata: readonly Note[],
+): Promise<readonly Note[]> {
+  if (metadata.length < 2) return metadata;
+  const counts = metadata.map((note, place) => {
+    const few = pool`select from ${noted(pool, id, note)} found limit ${rareMax}`;
+    return pool`select ${place}::int as place, count(*) as accounts from (${few}) few`;
   });
-  if (status) joins.push(pool`join account_state using (account_id)`);
-  return joins.reduce((source, join) => pool`${source} ${join}`, pool`${listed} listed`);
+  const rows = await pool<{ place: number }[]>`
+    select place
+    from (${counts.reduce((all, count) => pool`${all} union all ${count}`)}) counts
+    order by accounts, place
+  `;
+  return rows.map(({ place }) => metadata[place]!);
 }
 
 function noted(pool: Pool, id: bigint, { key, value }: Note): Fragment {
@@ -165,6 +125,7 @@ function noted(pool: Pool, id: bigint, { key, value }: Note): Fragment {
 }
 
 function matches(pool: Pool, { status, kind, assetCode, metadata }: AccountFilter): Fragment {
+  const others = metadata.slice(1);
   const kindOf =
     metadata.length > 0
       ? pool`(select account.kind from account where account.account_id = listed.account_id)`
@@ -172,7 +133,13 @@ function matches(pool: Pool, { status, kind, assetCode, metadata }: AccountFilte
   return pool`true
     ${kind ? pool`and ${kindOf} = ${kind}` : pool``}
     ${assetCode ? pool`and asset_code = ${assetCode}` : pool``}
-    ${status ? statuses(pool)[status] : pool``}`;
+    ${status ? statuses(pool)[status] : pool``}
+    ${others.reduce((all, { key, value }) => {
+      const note = pool`select from account_note
+        where account_note.account_id = listed.account_id and key = ${key} and value = ${value}`;
+      // Looked up account by account: "offset" keeps it from being joined.
+      return pool`${all} and exists (${note} offset 0)`;
+    }, pool``)}`;
 }
 
 /** In the text: the index of those that are not open serves only who says which they are. */

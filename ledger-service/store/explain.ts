@@ -5,7 +5,7 @@ import type { Sql } from "#mesh/database/sql.ts";
 import type { Time } from "../rules/records.ts";
 import { texts, timeText } from "./sql-arrays.ts";
 
-/** Entries of an account up to `known`; up to `whole` all of them count, behind that only late ones. */
+/** Entries of an account up to `known`; up to `whole` all count, behind that only late ones. */
 export type Extent = {
   readonly accountId: bigint;
   readonly known: bigint;
@@ -79,7 +79,8 @@ export async function listStepsBefore(
       ...(await sql<StepRow[]>`
         select version, sequence, amount_minor as "amountMinor" from entry
         where account_id = ${accountId} and version > ${whole} and version <= ${latest}
-          and effective_time < effective_time_max and effective_time <= ${timeText(until)}::timestamptz
+          and effective_time < effective_time_max
+          and effective_time <= ${timeText(until)}::timestamptz
         order by version desc limit ${limit}
       `),
     );

@@ -4,7 +4,7 @@
 import type { Tx } from "#mesh/database/pool.ts";
 import { accountName } from "../rules/books.ts";
 import type { AccountKey } from "../rules/records.ts";
-import { readNotes } from "./accounts.ts";
+import { readNotes } from "./account-notes.ts";
 import { type Head, readClock } from "./heads.ts";
 import { addHolds, readAskedHolds } from "./load-holds.ts";
 import { addSuspense, readAskedSuspense } from "./load-suspense.ts";

@@ -31,11 +31,12 @@ export async function listLedgers(
 ): Promise<LedgerRow[]> {
   const { after, limit, ledgerIds } = options;
   const only = ledgerIds === "all" ? null : texts(ledgerIds);
+  // A token that names a ledger of somebody else's tells nothing of it.
+  const granted = pool`(${only}::text[] is null or ledger_code = any(${only}::text[]))`;
   const rows = await pool<WithMicros<LedgerRow, "createTime">[]>`
     select ${ledgerColumns(pool)} from ledger
-    where head_sequence > 0
-      and ledger_code > coalesce((select ledger_code from ledger where id = ${after}), '')
-      and (${only}::text[] is null or ledger_code = any(${only}::text[]))
+    where head_sequence > 0 and ${granted} and ledger_code > coalesce((
+      select ledger_code from ledger where id = ${after} and ${granted}), '')
     order by ledger_code
     limit ${limit}
   `;

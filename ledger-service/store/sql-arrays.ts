@@ -3,8 +3,19 @@
 
 import type { Time } from "../rules/records.ts";
 
+/** Many columns hold one number in every row: it is written out once. */
 export function bigints(values: Iterable<bigint | undefined>): string {
-  return `{${Array.from(values, (value) => value ?? "NULL").join(",")}}`;
+  let list = "";
+  let last: bigint | undefined;
+  let text = "NULL";
+  for (const value of values) {
+    if (value !== last) {
+      last = value;
+      text = value === undefined ? "NULL" : value.toString();
+    }
+    list += list === "" ? text : `,${text}`;
+  }
+  return `{${list}}`;
 }
 
 export function integers(values: Iterable<number>): string {

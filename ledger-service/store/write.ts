@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import type { Tx } from "#mesh/database/pool.ts";
 import { encodeFact, hashBatch, type JournalRow } from "../journal.ts";
-import { accountName } from "../rules/books.ts";
+import { accountName, continueBooks } from "../rules/books.ts";
 import { chart } from "../rules/chart.ts";
 import type { Account, AccountKey } from "../rules/records.ts";
-import { writeNotes } from "./accounts.ts";
+import { writeNotes } from "./account-notes.ts";
 import { insertHolds } from "./holds.ts";
 import * as insert from "./insert.ts";
 import type { LoadedBooks } from "./load.ts";
@@ -16,16 +16,36 @@ import { insertReversed, reversedOf } from "./reversals.ts";
 import { bigints, texts, times } from "./sql-arrays.ts";
 import { insertSuspense, releaseSuspense } from "./suspense.ts";
 
-/** Keeps the written facts in the books' journal, for the answers. */
 export async function writeBooks(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
+  const { written } = await sendBooks(tx, all);
+  await written;
+}
+
+/** A batch on its way to the database, and the books as they go on from there. */
+export type Sent = { readonly written: Promise<void>; readonly next: readonly LoadedBooks[] };
+
+/**
+ * Resolves as soon as all that is to be written is told: what becomes of the books from here on does
+ * not change it. Keeps the written facts in the books' journal, for the answers.
+ */
+export async function sendBooks(tx: Tx, all: readonly LoadedBooks[]): Promise<Sent> {
   const changed = all.filter(({ books }) => {
     const { facts, reported, payments } = books.written;
     return facts.length + reported.length + payments.size > 0;
   });
-  if (changed.length === 0) return;
+  if (changed.length === 0) return { written: Promise.resolve(), next: all };
   await insertAccounts(tx, changed);
   await writeNotes(tx, changed.flatMap(notedOf));
-  await insertAll(tx, changed);
+  const batches = changed.flatMap(createBatch);
+  const written = insertAll(tx, changed, batches);
+  const hashes = new Map(batches.map(({ ledgerId, hash }) => [ledgerId, hash]));
+  const next = all.map((loaded) => {
+    const { head, books } = loaded;
+    const hash = hashes.get(head.id) ?? head.hash;
+    const sequence = books.sequence;
+    return { ...loaded, head: { ...head, sequence, hash }, books: continueBooks(books) };
+  });
+  return { written, next };
 }
 
 /** Rare, and apart: the database numbers the accounts, and their entries need the numbers. */
@@ -56,8 +76,11 @@ async function insertAccounts(tx: Tx, all: readonly LoadedBooks[]): Promise<void
   }
 }
 
-async function insertAll(tx: Tx, all: readonly LoadedBooks[]): Promise<void> {
-  const batches = all.flatMap(createBatch);
+async function insertAll(
+  tx: Tx,
+  all: readonly LoadedBooks[],
+  batches: ReturnType<typeof createBatch>,
+): Promise<void> {
   const journal = batches.flatMap(({ ledgerId, rows, traceparents }) =>
     rows.map((row) => ({ ledgerId, ...row, traceparent: traceparents.get(row.sequence) })),
   );

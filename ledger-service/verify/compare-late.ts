@@ -25,6 +25,7 @@ export async function compareLate(comparison: Comparison, books: ReplayedBooks):
       const both = `${row.marks} in their table, ${runs[0] ?? 0n} in its position, ${known} at most`;
       add(comparison, account, `marks are ${both}`);
     }
+    await compareMarks(comparison, account);
     for (const [level, complete] of runs.entries()) {
       const size = upperRuns ** BigInt(level);
       for (let number = 0n; number < complete; number++) {
@@ -37,6 +38,35 @@ export async function compareLate(comparison: Comparison, books: ReplayedBooks):
 
 function add({ findings }: Comparison, { name, sequence }: ReplayedAccount, problem: string): void {
   findings.add("entry", sequence, `index of late entries of ${name}: ${problem}`);
+}
+
+async function compareMarks(comparison: Comparison, account: ReplayedAccount): Promise<void> {
+  const { accountId = 0n } = account;
+  const [row] = await comparison.tx<{ different: bigint }[]>`
+    with late as (
+      select version, (row_number() over by_version - 1) / 64 + 1 as number,
+        greatest(amount_minor, 0) as debits, -least(amount_minor, 0) as credits,
+        (sum(greatest(amount_minor, 0)) over by_version)::bigint as debits_after,
+        (-sum(least(amount_minor, 0)) over by_version)::bigint as credits_after
+      from entry where account_id = ${accountId} and effective_time < effective_time_max
+      window by_version as (order by version)
+    ), expected as (
+      select number, max(version) as version, max(debits_after) as debits,
+        max(credits_after) as credits, array_agg(version order by version) as versions,
+        array_agg(debits_after - debits order by version) as debits_before,
+        array_agg(credits_after - credits order by version) as credits_before
+      from late group by number
+    )
+    select count(*) as different
+    from late_mark mark left join expected using (number)
+    where account_id = ${accountId}
+      and (mark.version, mark.debits_minor, mark.credits_minor, mark.versions,
+        mark.debits_before, mark.credits_before)
+      is distinct from (expected.version, expected.debits, expected.credits, expected.versions,
+        expected.debits_before, expected.credits_before)
+  `;
+  if (row?.different === 0n) return;
+  add(comparison, account, `${row?.different} marks differ from their entries`);
 }
 
 async function compareRun(

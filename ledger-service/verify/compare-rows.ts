@@ -57,17 +57,18 @@ export type Comparison = {
 };
 
 export async function compareRows(comparison: Comparison, expected: Expected): Promise<void> {
-  await compareOpened(comparison, expected.opened);
-  await compareEntries(comparison, expected.entries);
-  await compareHolds(comparison, expected.holds);
-  await comparePeriods(comparison, expected.periods);
-  await compareSuspended(comparison, expected.suspended);
-  await compareReleased(comparison, expected.released);
-  await compareMarks(comparison, expected.marks);
+  await Promise.all([
+    compareEntries(comparison, expected.entries),
+    compareHolds(comparison, expected.holds),
+    comparePeriods(comparison, expected.periods),
+    compareSuspended(comparison, expected.suspended),
+    compareReleased(comparison, expected.released),
+    compareMarks(comparison, expected.marks),
+  ]);
 }
 
-/** Learns on the way what the accounts are called in their table. */
-async function compareOpened(
+/** Comes first: it learns on the way what the accounts are called in their table. */
+export async function compareOpened(
   { tx, id, findings }: Comparison,
   opened: readonly ReplayedAccount[],
 ): Promise<void> {
@@ -77,7 +78,8 @@ async function compareOpened(
       opened_sequence, (extract(epoch from open_time) * 1000000)::bigint as open_time
     from unnest(
       ${texts(opened.map(({ accountCode }) => accountCode))}::text[],
-      ${texts(opened.map(({ assetCode }) => assetCode))}::text[]) as asked (account_code, asset_code)
+      ${texts(opened.map(({ assetCode }) => assetCode))}::text[])
+      as asked (account_code, asset_code)
     join account using (account_code, asset_code)
     where ledger_id = ${id}
   `;

@@ -76,8 +76,8 @@ async function compareAccounts(comparison: Comparison, books: ReplayedBooks): Pr
         state.debits_minor, state.credits_minor, debits_pending_minor, credits_pending_minor,
         version, state.sequence, status, floor_minor, ceiling_minor, changed_sequence,
         (extract(epoch from effective_time_max) * 1000000)::bigint as effective_time_max,
-        coalesce(total.debits_minor, 0) as holds_debits_minor,
-        coalesce(total.credits_minor, 0) as holds_credits_minor,
+        coalesce(total.debits_minor, 0)::bigint as holds_debits_minor,
+        coalesce(total.credits_minor, 0)::bigint as holds_credits_minor,
         (select max(entry.version) from entry
           where entry.account_id = account.account_id and entry.version > state.version) as beyond,
         (select count(*)::int from account_note

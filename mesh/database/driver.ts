@@ -12,19 +12,25 @@ export type ConnectionsConfig = {
   readonly applicationName?: string;
   /** 0: a statement takes the time it takes. */
   readonly statementTimeoutMs?: number;
+  /** How long an SQL transaction may wait for its owner's next statement. */
+  readonly idleInTransactionMs?: number | undefined;
 };
 
 export const statementTimeoutMsDefault = 30_000;
+export const idleInTransactionMsDefault = 60_000;
 const connectTimeoutMs = 5_000;
 const acquireTimeoutMs = 30_000;
 
 export function createDriver(config: ConnectionsConfig): Pool {
-  const { statementTimeoutMs = statementTimeoutMsDefault } = config;
+  const {
+    statementTimeoutMs = statementTimeoutMsDefault,
+    idleInTransactionMs = idleInTransactionMsDefault,
+  } = config;
   const { url, options } = withSettings(config.url, {
     ...(config.schema === undefined ? {} : { search_path: config.schema }),
     statement_timeout: String(statementTimeoutMs),
     // Frees the locks of a process that is stopped, or cut off, in the middle.
-    idle_in_transaction_session_timeout: "60000",
+    idle_in_transaction_session_timeout: String(idleInTransactionMs),
     DateStyle: "ISO",
     bytea_output: "hex",
   });

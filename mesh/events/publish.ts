@@ -2,12 +2,13 @@
 // not be stored: it is sent again under the same id, and the broker keeps one.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { headers, type MsgHdrs } from "@nats-io/transport-node";
+import type { MsgHdrs } from "@nats-io/transport-node";
 import { startPublishSpan } from "../telemetry/messaging.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { type Broker, BrokerAbsent } from "./broker.ts";
 import { isForbidden } from "./broker-refusals.ts";
 import type { EncodedEvent } from "./event.ts";
+import { createHeaders } from "./outgoing-headers.ts";
 import { headerOf } from "./raw-message.ts";
 import { ensureStream, isApiError } from "./streams.ts";
 
@@ -117,12 +118,14 @@ export async function whileConnected<T>(broker: Broker, ask: () => Promise<T>): 
  * Anew for every attempt that adds headers of its own.
  */
 export function natsHeaders({ event, span }: Outgoing): MsgHdrs {
-  const built = headers();
-  for (const [name, value] of event.headers) built.append(name, value);
-  if (span.recorded) built.set("traceparent", span.traceparent);
-  built.set("Nats-Msg-Id", dedupeIdOf(event));
+  const built = createHeaders();
+  for (const [name, value] of event.headers) {
+    if (name !== "traceparent" || !span.recorded) built.add(name, value);
+  }
+  if (span.recorded) built.add("traceparent", span.traceparent);
+  built.add("Nats-Msg-Id", dedupeIdOf(event));
   // A subject bound to another stream by mistake must not be acknowledged from there.
-  built.set("Nats-Expected-Stream", event.stream);
+  built.add("Nats-Expected-Stream", event.stream);
   return built;
 }
 

@@ -14,7 +14,15 @@ import {
   isNarrowed,
   type Reading,
 } from "./durable-consumer.ts";
-import { digestOf, type RawMessage, storable, unreadableHeaders } from "./raw-message.ts";
+import { readHeaders } from "./incoming-headers.ts";
+import {
+  digestOf,
+  type Headers,
+  headerOf,
+  type RawMessage,
+  storable,
+  unreadableHeaders,
+} from "./raw-message.ts";
 import { streamMetrics } from "./stream-metrics.ts";
 import { ensureStream } from "./streams.ts";
 
@@ -261,31 +269,27 @@ const messageIdLengthMax = 512;
  * neither is known by its place on the stream.
  */
 function messageIdOf(message: JsMsg, stream: string): string {
-  const { headers } = readHeaders(message);
-  const id = storable(headers?.get("ce-id") || headers?.get("Nats-Msg-Id") || "");
+  const headers = headersOf(message);
+  const id = headerOf({ headers }, "ce-id") || headerOf({ headers }, "Nats-Msg-Id") || "";
   if (id === "") return `${stream}/${message.seq}`;
   return id.length <= messageIdLengthMax ? id : `sha256/${digestOf(Buffer.from(id))}`;
 }
 
-function headersOf(message: JsMsg): [string, string][] {
-  const { headers, problem } = readHeaders(message);
-  if (problem !== undefined) return [[unreadableHeaders, storable(problem)]];
-  const list: [string, string][] = [];
-  // Asked for its names one by one, the client looks through all of them every time.
-  for (const [name, values] of headers ?? []) {
-    for (const value of values) list.push([storable(name), storable(value)]);
-  }
-  return list;
-}
+const known = new WeakMap<JsMsg, Headers>();
 
 /**
  * The client throws over a line that breaks their form, and the broker keeps such lines. Thrown on,
  * it would end the subscription every time the message comes, for all that stand behind it.
  */
-function readHeaders(message: JsMsg) {
-  try {
-    return { headers: message.headers };
-  } catch (error) {
-    return { problem: String(error) };
+function headersOf(message: JsMsg): Headers {
+  let headers = known.get(message);
+  if (headers === undefined) {
+    try {
+      headers = readHeaders(message).map(([name, value]) => [storable(name), storable(value)]);
+    } catch (error) {
+      headers = [[unreadableHeaders, storable(String(error))]];
+    }
+    known.set(message, headers);
   }
+  return headers;
 }

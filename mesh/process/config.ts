@@ -197,6 +197,7 @@ export type DatabaseConfig = {
   /** Of the owner role, for migrations. */
   readonly ownerUrl: string;
   readonly connectionsMax: number;
+  readonly idleInTransactionMs?: number | undefined;
 };
 
 export function readDatabaseConfig(read: EnvReader): DatabaseConfig {
@@ -204,6 +205,11 @@ export function readDatabaseConfig(read: EnvReader): DatabaseConfig {
     url: read.url("DATABASE_URL"),
     ownerUrl: read.url("DATABASE_OWNER_URL"),
     connectionsMax: read.integer("DATABASE_CONNECTIONS_MAX", { min: 1, max: 100, fallback: 10 }),
+    idleInTransactionMs: read.integer("DATABASE_IDLE_IN_TRANSACTION_MS", {
+      min: 1_000,
+      max: 600_000,
+      fallback: 60_000,
+    }),
   };
 }
 

@@ -25,8 +25,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const { service, config, schema, migrations, log } = options;
   await migrate({ url: config.ownerUrl, schema, migrations, log });
   await using stack = new AsyncDisposableStack();
-  const { url, connectionsMax } = config;
-  const pool = openPool({ url, connectionsMax, schema, applicationName: service });
+  const { url, connectionsMax, idleInTransactionMs } = config;
+  const session = { schema, applicationName: service, idleInTransactionMs };
+  const pool = openPool({ url, connectionsMax, ...session });
   stack.defer(() => pool.end({ timeout: 5 }));
   const watched = stack.use(watchDatabase(pool));
   const opened = stack.move();

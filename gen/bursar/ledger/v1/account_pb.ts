@@ -313,7 +313,8 @@ export const BalanceSchema: GenMessage<Balance> = /*@__PURE__*/
  */
 export type AsOf = Message<"bursar.ledger.v1.AsOf"> & {
   /**
-   * Only entries that count at or before this time; absent: all.
+   * Only entries that count at or before this time, compared in microseconds;
+   * absent: all.
    *
    * @generated from field: google.protobuf.Timestamp effective_time = 1;
    */

@@ -527,8 +527,10 @@ export type PostTransactionRequest = Message<"bursar.ledger.v1.PostTransactionRe
   preconditions: Precondition[];
 
   /**
-   * Within a batch: requests with the same group are posted all or none. Refused
-   * in PostTransaction and in a stream.
+   * Within a batch: requests with the same group are posted all or none, side by
+   * side where the first of them stands. When one is refused, the others are, too,
+   * with `index` naming its place. A group has no more than 8000 entries and
+   * preconditions. Refused in PostTransaction, in a stream and in a simulation.
    *
    * @generated from field: string link_group = 8;
    */
@@ -777,8 +779,8 @@ export type ReverseTransactionRequest = Message<"bursar.ledger.v1.ReverseTransac
   description: string;
 
   /**
-   * What to reverse of it, entry by entry; empty: all that is left. Debits and
-   * credits must be equal in every asset, as everywhere.
+   * What to reverse of it, each entry at most once; empty: all that is left. Debits
+   * and credits must be equal in every asset, as everywhere.
    *
    * @generated from field: repeated bursar.ledger.v1.ReversedEntry entries = 5;
    */
@@ -1184,7 +1186,7 @@ export type AccountEntry = Message<"bursar.ledger.v1.AccountEntry"> & {
   amountMinor: bigint;
 
   /**
-   * Balance of the account after it.
+   * Balance of the account right after it was written, whatever as_of leaves out.
    *
    * @generated from field: int64 balance_minor = 5;
    */

@@ -38,8 +38,8 @@ export type Period = Message<"bursar.ledger.v1.Period"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * Sequence of the fact that closed it: with it and the end, balances of the
-   * period are read for ever.
+   * Sequence of the fact that closed it. Balances as of the microsecond before
+   * the end are the same from it on for ever.
    *
    * @generated from field: int64 closed_sequence = 3;
    */
