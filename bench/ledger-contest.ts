@@ -1,5 +1,5 @@
-// Posting in batches under one load, each against the other in turns: accounts used evenly and one hot
-// account, an empty ledger and a full one, our schema and another.
+// Posting in batches under one load, each against the other in turns: accounts used evenly and one
+// hot account, an empty ledger and a full one, our schema and another.
 
 import type { House } from "#dev/house.ts";
 import { openBooks } from "./ledger-books.ts";

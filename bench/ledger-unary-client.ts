@@ -1,5 +1,5 @@
-// The caller's side of unary postings, as a process: so many calls open for so long, each under a key
-// of its own.
+// The caller's side of unary postings, as a process: so many calls open for so long, each under a
+// key of its own.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";

@@ -1,5 +1,5 @@
-// One transaction a call, 64 calls at once, against the same server with a handler that does nothing:
-// what is left of a call's speed when its answer is on disk. The two take turns.
+// One transaction a call, 64 calls at once, against the same server with a handler that does
+// nothing: what is left of a call's speed when its answer is on disk. The two take turns.
 
 import { join } from "node:path";
 import { freePort } from "#dev/child.ts";

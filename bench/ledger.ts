@@ -1,6 +1,6 @@
-// How fast the ledger is, all invariants, hash chain and fsync on, as ratios to what the same machine
-// does without it in the same run. `make bench` runs it; alone: node bench/ledger.ts [part …], where
-// the parts are events, unary, soak, contest and as-of. docs/bench.md says what can be set.
+// How fast the ledger is, all invariants, hash chain and fsync on, as ratios to what the same
+// machine does without it in the same run. `make bench` runs it; alone: node bench/ledger.ts [part
+// …], with the parts events, unary, soak, contest and as-of. docs/bench.md says what can be set.
 
 import { rmSync } from "node:fs";
 import { type Clients, openClients } from "#dev/clients.ts";

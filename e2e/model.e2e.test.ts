@@ -26,7 +26,7 @@ const operations = Number(process.env["MODEL_OPERATIONS"]) || 100_000;
 const callers = Number(process.env["MODEL_CALLERS"]) || 24;
 const kills = process.env["MODEL_KILLS"] !== "0";
 const rounds = 5;
-const killsARound = 3;
+const killsARound = 2;
 /** Every one of the contract's. */
 const reasons = Object.values(Refusal)
   .filter((refusal) => refusal !== Refusal.UNSPECIFIED)

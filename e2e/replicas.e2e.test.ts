@@ -52,7 +52,7 @@ test("three replicas keep one sequence, also while one of them is stopped with t
       provider.report({ chance, rounds, count: operations / 20 });
     await playRound(run, { ...options, calm: true, beside: (_, rounds) => report(rounds) });
     const batches = await Promise.all(replicas.map((replica) => batchesOf(replica, house)));
-    expect(Math.min(...batches)).toBeGreaterThan(100);
+    expect(Math.min(...batches)).toBeGreaterThan(10);
 
     let overtaken = 0;
     const beside: RoundOptions["beside"] = async (_, rounds) => {

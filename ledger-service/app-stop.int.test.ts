@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
+import { Side } from "#gen/bursar/ledger/v1/account_pb.ts";
 import { AuditService } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
@@ -13,7 +14,7 @@ import { startLedger } from "./app.ts";
 import { readConfig } from "./config.ts";
 import { ledgerId, openLedgerDatabase } from "./testing/ledger.ts";
 
-test("a service that stops sends its followers to another, and waits for none", async () => {
+test("a service that stops sends followers and who rests to another, and waits for none", async () => {
   await using database = await openLedgerDatabase();
   await using broker = await openTestBroker();
   await using certificates = await testCertificates();
@@ -49,10 +50,22 @@ test("a service that stops sends its followers to another, and waits for none", 
   await ledger.rpc.registerAsset({ ledgerId, assetCode: "USD", scale: 2 });
   expect((await next).value).toMatchObject({ event: { case: "assetRegistered" } });
 
-  const ended = stream.next().then(() => undefined, ConnectError.from);
+  // It has its answer, and does not send more.
+  const posting = ledger.rpc.streamPostTransactions(onePosting())[Symbol.asyncIterator]();
+  expect((await posting.next()).value).toMatchObject({ step: { case: "result" } });
+
+  const ended = [stream, posting].map((of) => of.next().then(() => undefined, ConnectError.from));
   await app[Symbol.asyncDispose]();
-  const error = await ended;
-  expect(error?.code).toBe(Code.Unavailable);
-  // The server itself would have given a reason of its own, after it had waited.
-  expect(requestRefusalOf(error)?.refusal).toBe(RequestRefusal.STOPPING);
+  for (const error of await Promise.all(ended)) {
+    expect(error?.code).toBe(Code.Unavailable);
+    // The server itself would have given a reason of its own, after it had waited.
+    expect(requestRefusalOf(error)?.refusal).toBe(RequestRefusal.STOPPING);
+  }
 });
+
+async function* onePosting() {
+  const account = { accountCode: "assets:cash", assetCode: "USD" };
+  const entries = [Side.DEBIT, Side.CREDIT].map((side) => ({ account, side, amountMinor: 1n }));
+  yield { request: { ledgerId, idempotencyKey: "one", entries } };
+  await new Promise(() => {});
+}

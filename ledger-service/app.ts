@@ -102,6 +102,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
   );
   stack.use(watchSuspense({ pool, metrics }));
   const watched = stack.use(watchDatabase(pool));
+  const stopping = new AbortController();
   const server = stack.use(
     await startServer({
       service,
@@ -109,7 +110,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
       log,
       metrics,
       routes: (router) => {
-        router.service(LedgerService, ledgerService(pool, poster));
+        router.service(LedgerService, ledgerService(pool, poster, stopping.signal));
         router.service(HoldService, holdService(pool, poster));
         router.service(AuditService, auditService({ pool, followers, verifier }));
         router.service(ConsumerService, consumerService(pool));
@@ -123,6 +124,7 @@ export async function startLedger(config: Config, log: Log): Promise<LedgerApp> 
   stack.defer(() => {
     followers.end();
     verifier.end();
+    stopping.abort();
   });
   const opened = stack.move();
   return { port: server.port, [Symbol.asyncDispose]: () => opened.disposeAsync() };

@@ -67,26 +67,34 @@ export type BatchesOptions<T> = Omit<BatchOptions<T>, "decide" | "simulating"> &
 };
 
 /**
- * Several batches in one SQL transaction, a link of the hash chain each: while the database writes one
- * of them, the next is decided and encoded here. All of them read what any of them needs.
+ * Several batches in one SQL transaction, a link of the hash chain each: while the database writes
+ * one of them, the next is decided and encoded here. All of them read what any of them needs.
  */
 export async function runBatches<T>(
   tx: Tx,
   { parts, ...options }: BatchesOptions<T>,
 ): Promise<Batch<readonly T[]>> {
-  let loaded = await loadCurrent(tx, options);
+  // Each batch is a microsecond later than the one before it.
+  let loaded = await loadCurrent(tx, options, parts.length);
   const journalOf = journalIn(loaded);
   const decided: T[] = [];
   const writing: Promise<void>[] = [];
-  for (const decide of parts) {
-    decided.push(decide(booksIn(loaded)));
-    const { written, next } = await sendBooks(tx, loaded);
-    loaded = next;
-    writing.push(written);
-    // Should a later one throw, nobody waits for this one any more.
-    written.catch(() => {});
-    // What is sent leaves this process only when it comes to rest.
-    if (writing.length < parts.length) await nextTurn();
+  try {
+    for (const decide of parts) {
+      for (const { books } of loaded) expireDueHolds(books);
+      decided.push(decide(booksIn(loaded)));
+      const { written, next } = await sendBooks(tx, loaded);
+      loaded = next;
+      writing.push(written);
+      // Should a later one throw, it may be before anybody waits for this one.
+      written.catch(() => {});
+      // What is sent leaves this process only when it comes to rest.
+      if (writing.length < parts.length) await nextTurn();
+    }
+  } catch (error) {
+    // Whoever comes after a statement that failed is only told that one has.
+    await Promise.all(writing);
+    throw error;
   }
   await Promise.all(writing);
   return { decided, journalOf };
@@ -105,7 +113,7 @@ function journalIn(loaded: readonly LoadedBooks[]): Batch<unknown>["journalOf"] 
 /** Holds that a batch expires at once; more are written down before, so many at a time. */
 const dueHoldsMaxUsual = 5_000;
 
-/** Books in which nothing is due: holds whose time is over have ended before anything is decided. */
+/** Books in which nothing is due: holds whose time is over have ended before all else. */
 async function loadCurrent(
   tx: Tx,
   {
@@ -114,6 +122,7 @@ async function loadCurrent(
     simulating,
     dueHoldsMax = dueHoldsMaxUsual,
   }: Omit<BatchOptions<unknown>, "decide">,
+  batches = 1,
 ): Promise<readonly LoadedBooks[]> {
   const ledgerIds = [...needs.keys()];
   for (;;) {
@@ -123,7 +132,7 @@ async function loadCurrent(
     if (heads.length === 0) return [];
     const ordered = heads.map(({ ledgerId }) => needsOf(needs, ledgerId));
     const loaded = await loadBooks(tx, heads, ordered);
-    const more = await loadDueHolds(tx, loaded, dueHoldsMax);
+    const more = await loadDueHolds(tx, loaded, { holdsMax: dueHoldsMax, batches });
     for (const { books } of loaded) expireDueHolds(books);
     if (!more) return loaded;
     if (simulating) {

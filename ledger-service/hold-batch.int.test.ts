@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
+import { batchSize } from "./batch.ts";
 import { decodeHold, decodeTransaction, type JournalRow } from "./journal.ts";
 import type { Poster } from "./poster.ts";
 import type { Command } from "./rules/commands.ts";
@@ -11,6 +13,7 @@ import {
   openPoster,
   preparedSequence,
   prepareLedger,
+  sale,
   submit,
 } from "./testing/ledger.ts";
 import { verifyLedger } from "./verify.ts";
@@ -80,6 +83,30 @@ test("what is refused in a batch leaves the hold as it was for the rest of it", 
     command("i", { kind: "void-hold", holdSequence, amountMinor: 0n }),
   );
   expect(answers.map(({ kind }) => kind)).toEqual(["refused", "written", "refused"]);
+});
+
+test("a hold that ends between two batches of one SQL transaction is over in the second", async () => {
+  const [before] = await submit(
+    poster,
+    command("before", { kind: "create-hold", amountMinor: 1n }),
+  );
+  const holdSequence = rowOf(before).sequence + 1n;
+  const brief = { after: { seconds: 0n, nanos: 1_000 } };
+  const many = Array.from({ length: batchSize }, (_, n) => sale(`between-${n}`, 1n));
+  const answers = await submit(
+    poster,
+    command("brief", { kind: "create-hold", amountMinor: 3n, expiration: brief }),
+    ...many,
+    command("late", { kind: "capture-hold", holdSequence, amountMinor: 3n }),
+  );
+  const detail = { refusal: Refusal.HOLD_EXPIRED, ledgerSequence: holdSequence };
+  expect(answers.at(-1)).toMatchObject({ kind: "refused", detail });
+  const rows = await database.pool`
+    select status, expire_time = recorded_time as exactly from hold
+    join batch on hold.sequence between first_sequence and last_sequence
+    where hold_sequence = ${holdSequence}
+  `;
+  expect(rows).toEqual([{ status: "expired", exactly: true }]);
 });
 
 test("the journal says all there is to know of a hold", async () => {

@@ -24,6 +24,8 @@ const factsMax = 500;
 const pollMs = 1_000;
 /** Nobody waits for the index: what is committed meanwhile is indexed together. */
 const gapMs = 100;
+/** As a multiple of the work before: those who post have the processors first. */
+const restPerWork = 3;
 
 export function startNoteIndex({ pool, log, metrics }: NoteIndexOptions): NoteIndex {
   const bell = createBell();
@@ -50,23 +52,28 @@ export function startNoteIndex({ pool, log, metrics }: NoteIndexOptions): NoteIn
   async function run(): Promise<void> {
     while (!stopped) {
       try {
-        if (await indexSome()) continue;
+        const startMs = performance.now();
+        if (await indexSome()) {
+          await pause(restPerWork * (performance.now() - startMs));
+          continue;
+        }
       } catch (error) {
         if (isFault(error)) log.warn("notes cannot be indexed now", { error });
         else log.error("notes cannot be indexed", { error });
       }
-      if (!stopped) await pauseThen(() => bell.wait(pollMs));
+      await pause(gapMs);
+      if (!stopped) await bell.wait(pollMs);
     }
   }
 
   let endPause = () => {};
-  async function pauseThen(next: () => Promise<void>): Promise<void> {
+  async function pause(forMs: number): Promise<void> {
+    if (stopped) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     endPause = resolve;
-    const timer = setTimeout(resolve, gapMs);
+    const timer = setTimeout(resolve, forMs);
     await promise;
     clearTimeout(timer);
-    if (!stopped) await next();
   }
 
   const running = run();

@@ -37,7 +37,7 @@ export const batchEntriesMax = 8_000;
 /** Bound of all queues together, in entries: memory, and patience. */
 const queuedEntriesMax = 100_000;
 /** A reversal of all that is left does not say how many entries that is: more than most have. */
-const wholeReversalWeight = 100;
+const wholeReversalWeight = 50;
 const attemptsMax = 3;
 const pauseMsMax = 250;
 

@@ -12,12 +12,13 @@ test("the command tells what is wrong with the books, and whether anything is", 
   await using poster = openPoster(database);
   await prepareLedger(poster);
   await submit(poster, sale("a", 5n));
-  const sound = { code: 0, stdout: "ledger main: sound\n" };
+  const sound = { code: 0, stdout: "ledger main: sound\n", stderr: "" };
   expect(await run(database.url)).toEqual(sound);
   expect(await run(database.url, "main")).toEqual(sound);
   expect(await run(database.url, "other")).toEqual({
     code: 1,
     stdout: "ledger other does not exist\n",
+    stderr: "",
   });
 
   const { superUrl: url } = database;
@@ -28,14 +29,27 @@ test("the command tells what is wrong with the books, and whether anything is", 
   });
   await intruder.end();
   const broken = await run(database.url);
-  expect(broken).toEqual({ code: 1, stdout: expect.stringMatching(/^ledger main: asset USD/) });
+  const stdout = expect.stringMatching(/^ledger main: asset USD/);
+  expect(broken).toEqual({ code: 1, stdout, stderr: "" });
+});
+
+test("a command that cannot look says so, and does not call the books wrong", async () => {
+  expect(await run("postgres://ledger_runtime@127.0.0.1:1/bursar")).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringMatching(/^the books were not verified: there is no connection.*\n$/),
+  });
+  const unset = { code: 2, stderr: expect.stringContaining("DATABASE_URL is not set") };
+  expect(await run("")).toMatchObject(unset);
 });
 
 async function run(url: string, ...names: readonly string[]) {
   const env = { ...process.env, DATABASE_URL: url };
   const running = promisify(execFile)(process.execPath, [command, ...names], { env });
   return running.then(
-    ({ stdout }) => ({ code: 0, stdout }),
-    ({ code, stdout }: { code: number; stdout: string }) => ({ code, stdout }),
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => {
+      return { code, stdout, stderr };
+    },
   );
 }

@@ -158,6 +158,8 @@ export type Ledger = {
   >;
   readonly accounts: Map<string, Account>;
   readonly transactions: Map<bigint, Transaction>;
+  /** By each of their notes. */
+  readonly noted: Map<string, Transaction[]>;
   readonly holds: Map<bigint, Hold>;
   /** Those of the holds that are open and will expire. */
   readonly waiting: Set<Hold>;
@@ -177,6 +179,7 @@ export function createLedgerModel(ledgerId: string): Ledger {
     assets: new Map(),
     accounts: new Map(),
     transactions: new Map(),
+    noted: new Map(),
     holds: new Map(),
     waiting: new Set(),
     periods: [],
@@ -231,4 +234,12 @@ export function balancesNow(ledger: Ledger, keys: readonly Key[]): Balance[] {
 export function addPending(ledger: Ledger, hold: Readonly<Hold>, amount: bigint): void {
   accountAt(ledger, hold.debit)!.debitsPending += amount;
   accountAt(ledger, hold.credit)!.creditsPending += amount;
+}
+
+/** The list itself, which grows and shrinks with the transactions. */
+export function transactionsWith({ noted }: Ledger, { key, value }: Note): Transaction[] {
+  const name = `${key} ${value}`;
+  const known = noted.get(name) ?? [];
+  noted.set(name, known);
+  return known;
 }

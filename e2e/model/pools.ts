@@ -106,6 +106,11 @@ export function hugeAmount(chance: Chance): bigint {
   return chance.pick([most, most - 1n, 2n ** 62n, 2n ** 62n, 2n ** 61n, 1n, 7n]);
 }
 
+/** The wire has no larger amount. */
+export function sendable(amount: bigint): bigint {
+  return amount > most ? most : amount;
+}
+
 export function notesIn(chance: Chance): Note[] {
   const of = chance.below(12);
   if (of === 11) return [reference(chance)];

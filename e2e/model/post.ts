@@ -9,6 +9,7 @@ import {
   highestOf,
   type Ledger,
   type Transaction,
+  transactionsWith,
 } from "./books.ts";
 import {
   type Key,
@@ -233,11 +234,12 @@ export function post(ledger: Ledger, draft: Draft, { sequence, recorded }: Momen
     reversedBy: undefined,
   };
   ledger.transactions.set(sequence, transaction);
+  for (const note of transaction.notes) transactionsWith(ledger, note).push(transaction);
   return transaction;
 }
 
 /** Takes the latest transaction back, as if it had never been written. */
-export function unpost(ledger: Ledger, { sequence, legs }: Transaction): void {
+export function unpost(ledger: Ledger, { sequence, legs, notes }: Transaction): void {
   for (const { account: key, side, amount } of legs) {
     const account = accountAt(ledger, key)!;
     if (side === "debit") account.debits -= amount;
@@ -247,4 +249,5 @@ export function unpost(ledger: Ledger, { sequence, legs }: Transaction): void {
     account.sequence = account.entries.at(-1)?.sequence ?? account.openedSequence;
   }
   ledger.transactions.delete(sequence);
+  for (const note of notes) transactionsWith(ledger, note).pop();
 }

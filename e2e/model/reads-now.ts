@@ -3,7 +3,14 @@
 import * as wire from "#gen/bursar/ledger/v1/account_pb.ts";
 import { HoldSchema } from "#gen/bursar/ledger/v1/hold_pb.ts";
 import { TransactionSchema } from "#gen/bursar/ledger/v1/transaction_pb.ts";
-import { accountAt, balanceNow, type Hold, type Ledger, remainingOf } from "./books.ts";
+import {
+  accountAt,
+  balanceNow,
+  type Hold,
+  type Ledger,
+  remainingOf,
+  transactionsWith,
+} from "./books.ts";
 import type { Window } from "./calls.ts";
 import { different, differentLists, never, type Read, seen } from "./judge.ts";
 import { type Key, type Note, nameOf } from "./operations.ts";
@@ -133,18 +140,13 @@ export function readNoted(ledgerId: string, note: Note): Read {
         ledger.listTransactions({ ledgerId, metadata: [note], pageSize }),
         never,
         ({ transactions }, model) => {
-          const known = [...model.transactions.values()]
-            .filter(({ notes }) => notes.some((one) => isSame(one, note)))
+          const known = transactionsWith(model, note)
             .slice(0, pageSize)
             .map((transaction) => say.transactionMessage(ledgerId, transaction));
           return differentLists(TransactionSchema, known, transactions);
         },
       ),
   };
-}
-
-function isSame(one: Note, other: Note): boolean {
-  return one.key === other.key && one.value === other.value;
 }
 
 function problemOfBalance(model: Ledger, window: Window, key: Key, balance: unknown) {

@@ -8,14 +8,7 @@ import {
   AggregateBalanceSchema,
 } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { TransactionSchema } from "#gen/bursar/ledger/v1/transaction_pb.ts";
-import {
-  type Account,
-  accountAt,
-  balanceOf,
-  type Entry,
-  growsByDebits,
-  type Ledger,
-} from "./books.ts";
+import { type Account, accountAt, type Entry, growsByDebits, type Ledger } from "./books.ts";
 import { textOfValue } from "./disagreement.ts";
 import { wholeMicros } from "./holds.ts";
 import { different, differentLists, never, type Read, seen } from "./judge.ts";
@@ -63,7 +56,10 @@ export function readPastEntries(ledgerId: string, key: Key, asOf: AsOf): Read {
         judge: (model) => {
           const account = accountAt(model, key)!;
           const known = entriesAsOf(account, asOf).slice(0, pageSize * pagesMax);
-          const expected = known.map((entry) => entryMessage(account, entry));
+          const balances = balancesAfter(account);
+          const expected = known.map((entry) => {
+            return entryMessage(entry, balances[Number(entry.version) - 1] ?? 0n);
+          });
           return differentLists(AccountEntrySchema, expected, entries);
         },
       };
@@ -84,19 +80,22 @@ async function* pagesOf<T extends { readonly nextPageToken: string }>(
   }
 }
 
-function entryMessage(account: Account, { sequence, version, side, amount, effective }: Entry) {
-  let debits = 0n;
-  let credits = 0n;
-  for (const one of account.entries.slice(0, Number(version))) {
-    if (one.side === "debit") debits += one.amount;
-    else credits += one.amount;
-  }
+/** Of every entry in turn. */
+function balancesAfter(account: Account): bigint[] {
+  let balance = 0n;
+  return account.entries.map((entry) => {
+    balance += changeOf(account, entry);
+    return balance;
+  });
+}
+
+function entryMessage({ sequence, version, side, amount, effective }: Entry, balance: bigint) {
   return create(AccountEntrySchema, {
     ledgerSequence: sequence,
     version,
     side: side === "debit" ? wire.Side.DEBIT : wire.Side.CREDIT,
     amountMinor: amount,
-    balanceMinor: balanceOf({ kind: account.kind, debits, credits }),
+    balanceMinor: balance,
     effectiveTime: say.timeToWire(wholeMicros(effective)),
   });
 }

@@ -6,8 +6,10 @@
 //                         unbalanced, amount-out-of-range, metadata-duplicate,
 //                         effective-time-too-late, period-closed, precondition-failed,
 //                         below-floor | above-ceiling; of a link group: linked-refused
-//   reverse               transaction-not-found, already-reversed, reversal-exceeded, then as post
-//   release               suspense-not-found, suspense-released, then as post
+//   reverse               transaction-not-found, already-reversed, reversal-exceeded,
+//                         suspense-released, then as post
+//   release               suspense-not-found, suspense-released, asset-not-found,
+//                         account-not-found, asset-mismatch, account-reserved, then as post
 //   capture-hold          hold-not-found, hold-ended | hold-expired, hold-exceeded, then as post
 //   increase-hold         hold-not-found, hold-ended | hold-expired, account-frozen | -closed,
 //                         amount-out-of-range, below-floor | above-ceiling

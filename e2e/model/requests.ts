@@ -120,7 +120,7 @@ function nextReversal(chance: Chance, memory: Memory, now: Now): Keyed {
   if (chance.below(3) === 0) return { ...request, sequence, parts: [] };
   const [debit = 1n, credit = 1n] = amounts;
   const least = debit < credit ? debit : credit;
-  const amount = chance.below(8) === 0 ? debit + 1n : partOf(chance, least);
+  const amount = chance.below(8) === 0 ? pools.sendable(debit + 1n) : partOf(chance, least);
   const parts = [
     { index: 0, amount },
     { index: chance.below(30) === 0 ? 99 : 1, amount },
@@ -173,7 +173,8 @@ function nextOnHold(chance: Chance, memory: Memory, now: Now): Keyed {
   const known = memory.holds.length > 0 && chance.below(25) > 0;
   const missing = { sequence: guessed(chance, memory), amount: 5n };
   const { sequence: hold, amount: held } = known ? chance.pick(memory.holds.slice(-15)) : missing;
-  const amount = chance.below(4) === 0 ? 0n : partOf(chance, held) + BigInt(chance.below(12));
+  const amount =
+    chance.below(4) === 0 ? 0n : pools.sendable(partOf(chance, held) + BigInt(chance.below(12)));
   const request = { key, hold, amount, description: "" };
   const of = chance.below(10);
   if (of < 2) {

@@ -21,6 +21,11 @@ export function draftOfReversal(ledger: Ledger, asked: Reverse): Draft | Refusal
 
   const rest = left.flatMap((amount, index): Part[] => (amount > 0n ? [{ index, amount }] : []));
   const parts = asked.parts.length > 0 ? asked.parts : rest;
+  // An entry that was released from suspense stands elsewhere.
+  for (const { index } of parts) {
+    const released = original.suspended.find((one) => one.index === index)?.released;
+    if (released !== undefined) return { refused: "suspense-released", sequence: released };
+  }
   const isWhole = asked.parts.length === 0 && original.reversedBy === undefined;
   return {
     key: asked.key,
@@ -46,6 +51,9 @@ export function keepReversal(
   for (const [place, { amount }] of legs.entries()) {
     const index = reversesLegs[place] ?? place;
     original.reversed[index] = original.reversed[index]! + amount;
+    // What took the last of it from suspense has ended it.
+    const item = original.suspended.find((one) => one.index === index);
+    if (item && original.reversed[index] === original.legs[index]!.amount) item.released = sequence;
   }
 }
 

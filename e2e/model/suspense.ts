@@ -3,7 +3,7 @@
 
 import type { Ledger, Suspended } from "./books.ts";
 import type { Release } from "./operations.ts";
-import type { Draft } from "./post.ts";
+import { type Draft, refuseMissing } from "./post.ts";
 import type { Refusal } from "./refusals.ts";
 
 export const suspenseCode = "liabilities:suspense";
@@ -22,15 +22,15 @@ export function draftOfRelease(ledger: Ledger, asked: Release): Draft | Refusal 
   if (!item) return { refused: "suspense-not-found", sequence, index };
   if (item.released !== undefined) return { refused: "suspense-released", sequence: item.released };
   const original = ledger.transactions.get(sequence)!;
-  if (original.reversed[index]! > 0n) {
-    return { refused: "already-reversed", sequence: original.reversedBy! };
-  }
   const account = asked.account ?? item.account;
   const { asset } = item.account;
+  const missing = refuseMissing(ledger, [{ account }]);
+  if (missing) return missing;
   if (account.asset !== asset) return { refused: "asset-mismatch", account };
   if (account.code === suspenseCode) return { refused: "account-reserved", account };
 
-  const { side, amount } = original.legs[index]!;
+  const { side, amount: whole } = original.legs[index]!;
+  const amount = whole - original.reversed[index]!;
   const back = side === "debit" ? "credit" : "debit";
   return {
     key: asked.key,

@@ -48,6 +48,17 @@ alter table entry
   alter column effective_time_max set not null,
   add check (effective_time <= effective_time_max);
 
+-- An older release that still runs does not write these columns. What it hears then is what it would
+-- hear of a column that is missing, and so it waits, and blames no payment for it.
+create function refuse_older_release() returns text language plpgsql as $$
+begin
+  raise exception 'this schema is of a newer release than the one that writes to it'
+    using errcode = 'undefined_column';
+end $$;
+alter table entry alter column effective_time set default refuse_older_release()::timestamptz;
+alter table account_state
+  alter column grows_by_debits set default refuse_older_release()::boolean;
+
 -- Limits hold in the direction in which the account grows. Pending and posted amounts of a column
 -- together stay within bigint (check below), so none of these sums can overflow.
 alter table account_state

@@ -118,6 +118,17 @@ test.each<[string, string, () => Promise<unknown>]>([
       }),
   ],
   [
+    "a batch of more entries than a call may have",
+    "requests",
+    () =>
+      client.batchPostTransactions({
+        ledgerId,
+        requests: Array.from({ length: 21 }, (_, n) => {
+          return { ...saleRequest(`i${n}`, 1n), entries: lines(1_000) };
+        }),
+      }),
+  ],
+  [
     "an entry that is to be reversed twice",
     "entries[1].entry_index",
     () => reverse("i", sold, { entries: [part(1n)[0], part(2n)[0]] }),

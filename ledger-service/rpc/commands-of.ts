@@ -41,18 +41,27 @@ export function postCommand(request: PostTransactionRequest, at = ""): Command {
   };
 }
 
+/** Of one call: the queue must have room for it, and its caller's deadline, and the answer. */
+const callEntriesMax = 20_000;
+
 /** Requests of one ledger; a link group fits into one batch of the poster's. */
 export function batchCommands(
   ledgerId: string,
   requests: readonly PostTransactionRequest[],
 ): Command[] {
   const weights = new Map<string, number>();
+  let total = 0;
   return requests.map((request, place) => {
     const at = `requests[${place}].`;
     if (request.ledgerId !== ledgerId) {
       refuseField(`${at}ledger_id`, `must be ${ledgerId}, as in the batch`);
     }
     const command = postCommand(request, at);
+    total += weightOf(command);
+    if (total > callEntriesMax) {
+      const most = `${callEntriesMax} entries and preconditions together`;
+      refuseField("requests", `must not have more than ${most}`);
+    }
     const { linkGroup } = request;
     if (linkGroup === "") return command;
     const weight = (weights.get(linkGroup) ?? 0) + weightOf(command);

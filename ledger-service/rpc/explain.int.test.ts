@@ -5,6 +5,7 @@ import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { inTransaction } from "#mesh/database/transaction.ts";
 import { handlePayments } from "../consumer.ts";
 import { hashBatch, type JournalRow } from "../journal.ts";
+import { report } from "../testing/facts.ts";
 import { receive, refunded, succeeded } from "../testing/payments.ts";
 import {
   type AuditClient,
@@ -171,6 +172,28 @@ test("a provider's fact leads to its webhook, a caller's notes lead nowhere", as
     { changeMinor: 900n, webhook, transaction: { idempotencyKey: key } },
   ]);
   expect(pages[0]?.steps[0]?.webhook).toBeUndefined();
+});
+
+test("what was released from suspense leads to the webhook that it came from", async () => {
+  await using other = await openSchool();
+  const { client, database } = other;
+  const sales = { accountCode: "income:sales", assetCode: "USD" };
+  await client.freezeAccount({ ledgerId, idempotencyKey: "freeze", account: sales });
+  await report(database.pool, [succeeded("pi_9", 500n)], ledgerId);
+  await client.unfreezeAccount({ ledgerId, idempotencyKey: "unfreeze", account: sales });
+  const { items } = await client.listSuspenseItems({ ledgerId });
+  const { ledgerSequence, entryIndex } = items[0]!;
+  const name = { ledgerId, ledgerSequence, entryIndex };
+  await client.releaseSuspenseItem({ ...name, idempotencyKey: "release" });
+  const suspense = { accountCode: "liabilities:suspense", assetCode: "USD" };
+  for (const [of, count] of [
+    [sales, 1],
+    [suspense, 2],
+  ] as const) {
+    const { steps } = await other.audit.explainBalance({ ledgerId, account: of });
+    const origins = steps.map(({ webhook }) => webhook?.webhookId);
+    expect(origins).toEqual(Array.from({ length: count }, () => "wh_1"));
+  }
 });
 
 test("an account without entries has no steps", async () => {

@@ -12,7 +12,7 @@ import type {
 } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
 import { Refusal, type Transaction } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
-import { decodeTransaction } from "../journal.ts";
+import { decodeTransaction, type JournalRow } from "../journal.ts";
 import { balanceMinor } from "../rules/limits.ts";
 import { readBalanceAsOf } from "../store/as-of.ts";
 import {
@@ -96,28 +96,49 @@ async function stepsOf(
   changes: readonly bigint[],
 ): Promise<MessageInitShape<typeof BalanceStepSchema>[]> {
   if (rows.length === 0) return [];
-  const sequences = [...new Set(rows.map(({ sequence }) => sequence))];
-  const facts = await readBatchedFacts(pool, id, sequences);
-  const transactions = new Map(
-    [...facts.values()].map(({ sequence, data }) => [sequence, decodeTransaction(data)]),
-  );
-  const provided = await readProvided(pool, id, [...transactions.values()]);
+  const sequences = rows.map(({ sequence }) => sequence);
+  const facts = await readBatchedFacts(pool, id, [...new Set(sequences)]);
+  const transactions = decodeAll(facts.values());
+  const origins = await originsOf(pool, id, transactions);
   return rows.map(({ version, sequence }, place) => {
     const transaction = transactions.get(sequence);
     const fact = facts.get(sequence);
     assert(transaction && fact, `transaction ${sequence} is in the journal`);
+    const webhook = origins.get(transaction.releases?.ledgerSequence ?? sequence);
     return {
       version,
       changeMinor: changes[place] ?? 0n,
       transaction,
-      ...(provided.has(sequence) && { webhook: originOf(transaction) }),
+      ...(webhook && { webhook }),
       batch: fact.batch,
     };
   });
 }
 
+function decodeAll(facts: Iterable<JournalRow>): Map<bigint, Transaction> {
+  return new Map([...facts].map(({ sequence, data }) => [sequence, decodeTransaction(data)]));
+}
+
+type Origin = MessageInitShape<typeof WebhookOriginSchema>;
+
+/** Of those that providers' facts caused, and of those whose entries they release from suspense. */
+async function originsOf(
+  pool: Pool,
+  id: bigint,
+  transactions: ReadonlyMap<bigint, Transaction>,
+): Promise<Map<bigint, Origin>> {
+  const released = [...transactions.values()].flatMap(({ releases }) => {
+    return releases && !transactions.has(releases.ledgerSequence) ? releases.ledgerSequence : [];
+  });
+  const more = released.length > 0 ? await readBatchedFacts(pool, id, released) : new Map();
+  const all = [...transactions.values(), ...decodeAll(more.values()).values()];
+  const provided = await readProvided(pool, id, all);
+  const caused = all.filter(({ ledgerSequence }) => provided.has(ledgerSequence));
+  return new Map(caused.map((of) => [of.ledgerSequence, originOf(of)]));
+}
+
 /** A provider's facts are noted with where they came from; so can callers' be, and mean nothing. */
-function originOf({ metadata }: Transaction): MessageInitShape<typeof WebhookOriginSchema> {
+function originOf({ metadata }: Transaction): Origin {
   const notes = new Map(metadata.map(({ key, value }) => [key, value]));
   return {
     webhookId: notes.get("webhook_id") ?? "",

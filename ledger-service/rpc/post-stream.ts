@@ -14,13 +14,14 @@ import { type Poster, weightOf } from "../poster.ts";
 import { lonePostCommand, refuseField } from "./commands-of.ts";
 import { resultsOf } from "./post-results.ts";
 import { type Begun, readAhead } from "./read-ahead.ts";
+import { untilRest } from "./until-rest.ts";
 
 type PostStream = ServiceImpl<typeof LedgerService>["streamPostTransactions"];
 
 /** Of each stream, ahead of its answers: two batches, one that is committed and one that waits. */
 const bounds = { countMax: 1_000, weightMax: 16_000 };
 
-export function postStream(pool: Pool, poster: Poster): PostStream {
+export function postStream(pool: Pool, poster: Poster, stopping: AbortSignal): PostStream {
   return async function* streamPostTransactions(requests, context) {
     let streamLedgerId: string | undefined;
     const summary = { posted: 0n, replayed: 0n, refused: 0n };
@@ -38,7 +39,8 @@ export function postStream(pool: Pool, poster: Poster): PostStream {
       return { weight: weightOf(command), answer };
     }
 
-    for await (const answers of readAhead(requests, begin, bounds)) {
+    const arriving = untilRest(requests, stopping);
+    for await (const answers of readAhead(arriving, begin, bounds)) {
       for (const answer of answers) summary[countOf(answer)] += 1n;
       for (const value of await resultsOf(pool, streamLedgerId ?? "", answers)) {
         yield { step: { case: "result", value } };

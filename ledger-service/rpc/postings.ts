@@ -20,7 +20,7 @@ type Postings = Pick<
   | "reverseTransaction"
 >;
 
-export function postings(pool: Pool, poster: Poster): Postings {
+export function postings(pool: Pool, poster: Poster, stopping: AbortSignal): Postings {
   return {
     async postTransaction(request, context) {
       const { ledgerId } = request;
@@ -36,7 +36,7 @@ export function postings(pool: Pool, poster: Poster): Postings {
       return { results: await resultsOf(pool, ledgerId, answers) };
     },
 
-    streamPostTransactions: postStream(pool, poster),
+    streamPostTransactions: postStream(pool, poster, stopping),
 
     async simulateTransaction({ request }, context) {
       assert(request, "validation requires the request");

@@ -17,7 +17,7 @@ import { asOfFilter, asOfFromWire } from "./as-of.ts";
 import { findLedger, requireReached } from "./min-sequence.ts";
 import { listNoted, notedFilter } from "./noted.ts";
 import { cutPage, pageSizeOf, readPageToken } from "./page-token.ts";
-import { notFound } from "./refusal-error.ts";
+import { notFound, nothingPosted } from "./refusal-error.ts";
 
 type Reads = Pick<
   ServiceImpl<typeof LedgerService>,
@@ -69,7 +69,10 @@ export function reads(pool: Pool): Reads {
           ? await store.readPosted(pool, id, name.value)
           : await store.readPostedByKey(pool, id, name.value);
       if (row) return { transaction: decodeTransaction(row.data) };
-      throw notFound({ refusal: Refusal.TRANSACTION_NOT_FOUND, [name.case]: name.value });
+      if (name.case === "idempotencyKey") {
+        throw nothingPosted(name.value, await store.readKey(pool, id, name.value));
+      }
+      throw notFound({ refusal: Refusal.TRANSACTION_NOT_FOUND, ledgerSequence: name.value });
     },
 
     async listTransactions(

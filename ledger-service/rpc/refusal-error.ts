@@ -71,6 +71,20 @@ export function notFound(value: MessageInitShape<typeof RefusalDetailSchema>): C
   return refuseRead(Code.NotFound, value);
 }
 
+/** A key that names no transaction, and what it was used for, if it was. */
+export function nothingPosted(
+  idempotencyKey: string,
+  used: { readonly sequence: bigint; readonly refused: boolean } | undefined,
+): ConnectError {
+  const refusal = Refusal.TRANSACTION_NOT_FOUND;
+  if (!used) return notFound({ refusal, idempotencyKey });
+  const { sequence: ledgerSequence, refused } = used;
+  const value = create(RefusalDetailSchema, { refusal, idempotencyKey, ledgerSequence });
+  const use = refused ? "its request was refused" : "it was used for another kind of request";
+  const message = `no transaction was posted under key ${JSON.stringify(idempotencyKey)}: ${use}, see sequence ${ledgerSequence}`;
+  return refuse(Code.NotFound, message, { desc: RefusalDetailSchema, value });
+}
+
 /** A read that the books cannot answer. */
 export function refusedRead(value: MessageInitShape<typeof RefusalDetailSchema>): ConnectError {
   const code = codes[value.refusal as keyof typeof codes] ?? Code.FailedPrecondition;

@@ -1,7 +1,10 @@
 // What a refusal says to people: the thing, the values at fault, what to do next.
 
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { toJson } from "@bufbuild/protobuf";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Refusal, type RefusalDetail } from "#gen/bursar/ledger/v1/transaction_pb.ts";
+import { currencyScale } from "#mesh/money/currency.ts";
+import { chartKind } from "../rules/chart.ts";
 
 export function refusalMessage(detail: RefusalDetail): string {
   const { account, assetCode, idempotencyKey, ledgerSequence } = detail;
@@ -34,13 +37,13 @@ export function refusalMessage(detail: RefusalDetail): string {
     case Refusal.ALREADY_REVERSED:
       return `the transaction was reversed before, by sequence ${ledgerSequence}`;
     case Refusal.METADATA_DUPLICATE:
-      return "a note's key appears twice";
+      return `note ${JSON.stringify(detail.metadataKey)} appears twice`;
     case Refusal.ASSET_SCALE:
-      return `asset ${assetCode} is a currency, register it with the scale of ISO 4217`;
+      return `asset ${assetCode} is a currency, register it with scale ${currencyScale(assetCode)}, that of ISO 4217`;
     case Refusal.ACCOUNT_KIND:
-      return `${accountText} is in the chart of accounts with another kind, open it with that`;
+      return `${accountText} is of kind ${chartKind(account?.accountCode ?? "")} in the chart of accounts, open it as that`;
     case Refusal.ACCOUNT_FROZEN:
-      return `${accountText} is frozen, unfreeze it first`;
+      return `${accountText} is frozen: it can be written to once it is unfrozen`;
     case Refusal.ACCOUNT_CLOSED:
       return `${accountText} is closed for ever, use another`;
     case Refusal.EFFECTIVE_TIME_TOO_LATE:
@@ -48,7 +51,7 @@ export function refusalMessage(detail: RefusalDetail): string {
     case Refusal.PERIOD_CLOSED:
       return `all time before ${timeTextOf(detail)} is closed, choose a later effective_time`;
     case Refusal.PRECONDITION_FAILED:
-      return `preconditions[${detail.index}] does not hold: ${accountText} is at ${detail.actualMinor}`;
+      return `preconditions[${detail.index}] does not hold: what it bounds is ${detail.actualMinor} on ${accountText}`;
     case Refusal.BELOW_FLOOR:
       return `${accountText} would have ${detail.actualMinor} available, its floor is ${detail.limitMinor}`;
     case Refusal.ABOVE_CEILING:
@@ -74,17 +77,17 @@ export function refusalMessage(detail: RefusalDetail): string {
     case Refusal.ACCOUNT_CHANGED:
       return `${accountText} was changed at sequence ${ledgerSequence}, read it again`;
     case Refusal.ACCOUNT_RESERVED:
-      return `${accountText} takes what fits nowhere else and stays open`;
+      return `${accountText} takes what fits nowhere else: it stays open, without limits, and nothing is released to it`;
     case Refusal.PERIOD_ORDER:
-      return `a period ends after the last closed one and not in the future, compare ${timeTextOf(detail)}`;
+      return `end_time must be later than the end of the last closed period and not in the future: it is on the wrong side of ${timeTextOf(detail)}`;
     case Refusal.SUSPENSE_NOT_FOUND:
       return `entry ${detail.index} of sequence ${ledgerSequence} was not put in suspense`;
     case Refusal.SUSPENSE_RELEASED:
-      return `the entry was released before, by sequence ${ledgerSequence}`;
+      return `the entry left suspense before, by sequence ${ledgerSequence}`;
     case Refusal.SEQUENCE_NOT_REACHED:
       return `the ledger has not come to sequence ${ledgerSequence}, ask again`;
     case Refusal.EXPIRE_TIME_PAST:
-      return `the hold would expire before it begins, at ${timeTextOf(detail)}`;
+      return `the hold would have expired already: it is ${timeTextOf(detail)}`;
     case Refusal.LIMITS_VIOLATED:
       return `${accountText} stands at ${detail.actualMinor}, the limit would be ${detail.limitMinor}`;
     default:
@@ -97,6 +100,7 @@ function differenceOf({ debitsMinor, creditsMinor }: RefusalDetail): string {
   return `: ${debitsMinor} and ${creditsMinor}`;
 }
 
+/** Exact, so that it can be sent back. */
 function timeTextOf({ limitTime }: RefusalDetail): string {
-  return limitTime ? timestampDate(limitTime).toISOString() : "a time";
+  return limitTime ? String(toJson(TimestampSchema, limitTime)) : "a time";
 }

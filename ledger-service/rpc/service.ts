@@ -17,11 +17,13 @@ import { trialBalance } from "./trial-balance.ts";
 export function ledgerService(
   pool: Pool,
   poster: Poster,
+  /** Aborted when the service begins to stop. */
+  stopping: AbortSignal = new AbortController().signal,
 ): Partial<ServiceImpl<typeof LedgerService>> {
   return {
     ...setup(pool, poster),
     ...accounts(poster),
-    ...postings(pool, poster),
+    ...postings(pool, poster, stopping),
     ...reads(pool),
     ...accountReads(pool),
     ...aggregate(pool),

@@ -27,7 +27,7 @@ import {
   type Transaction,
 } from "./records.ts";
 import type { Refusal } from "./refusals.ts";
-import { isBefore, microLater } from "./time.ts";
+import { isBefore, microsLater } from "./time.ts";
 
 export type Books = {
   readonly ledgerId: string;
@@ -97,7 +97,8 @@ export function createBooks(ledgerId: string, sequence: bigint, recordedTime: Ti
 
 /** The same books once that is written, for the batch that follows in the same SQL transaction. */
 export function continueBooks(books: Books): Books {
-  return { ...books, recordedTime: microLater(books.recordedTime), written: createWritten() };
+  const recordedTime = microsLater(books.recordedTime, 1);
+  return { ...books, recordedTime, traceparent: undefined, written: createWritten() };
 }
 
 function createWritten(): Written {

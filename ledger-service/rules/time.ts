@@ -20,9 +20,9 @@ export function isBefore(a: Time, b: Time): boolean {
   return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanos < b.nanos);
 }
 
-/** The least that Postgres can tell apart. */
-export function microLater({ seconds, nanos }: Time): Time {
-  const later = nanos + 1_000;
+/** Microseconds are the least that Postgres can tell apart. */
+export function microsLater({ seconds, nanos }: Time, micros: number): Time {
+  const later = nanos + micros * 1_000;
   if (later < 1_000_000_000) return { seconds, nanos: later };
   return { seconds: seconds + 1n, nanos: later - 1_000_000_000 };
 }

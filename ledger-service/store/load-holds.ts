@@ -2,6 +2,7 @@
 // accounts whose time is over, which it expires before it decides anything.
 
 import type { Tx } from "#mesh/database/pool.ts";
+import { microsLater } from "../rules/time.ts";
 import * as store from "./holds.ts";
 import { addAccount, findLoaded, type Loaded, type LoadedBooks } from "./loaded.ts";
 import { bigints } from "./sql-arrays.ts";
@@ -28,16 +29,17 @@ export function addHolds(loaded: Loaded, { holds, accounts, assets }: AskedHolds
 }
 
 /**
- * Those that are due on any account that was read, oldest first. Only an account on which something
+ * Those that are due on any account that was read, oldest first, in the last of so many batches at
+ * the latest. Only an account on which something
  * is pending can have one, so the usual batch asks nothing. True when there may be more.
  */
 export async function loadDueHolds(
   tx: Tx,
   all: readonly LoadedBooks[],
-  holdsMax: number,
+  { holdsMax, batches }: { holdsMax: number; batches: number },
 ): Promise<boolean> {
   const asked = all.flatMap(({ books, accountIds }) => {
-    const time = books.recordedTime;
+    const time = microsLater(books.recordedTime, batches - 1);
     return [...accountIds].flatMap(([{ debitsPendingMinor, creditsPendingMinor }, accountId]) => {
       return debitsPendingMinor > 0n || creditsPendingMinor > 0n ? [{ accountId, time }] : [];
     });

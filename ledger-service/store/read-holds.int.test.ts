@@ -57,7 +57,7 @@ test("where nothing is pending, a batch asks for no holds", async () => {
     const unused = () => {
       throw new Error("it asks");
     };
-    await expect(loadDueHolds(unused as never, loaded, 10)).resolves.toBe(false);
+    await expect(loadDueHolds(unused as never, loaded, { holdsMax: 10, batches: 1 })).resolves.toBe(false);
   });
 });
 

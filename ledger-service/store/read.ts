@@ -91,7 +91,10 @@ export async function readPosted(
   return row;
 }
 
-/** A provider's fact comes first: no caller's key can stand before it. */
+/**
+ * A provider's fact comes first: no caller's key can stand before it. Keys of holds, accounts and
+ * periods name no transaction.
+ */
 export async function readPostedByKey(
   pool: Pool,
   id: bigint,
@@ -106,9 +109,20 @@ export async function readPostedByKey(
       select 2, sequence from idempotency
       where ledger_id = ${id} and key = ${key} and not refused
     ) named
+    join transaction on transaction.ledger_id = ${id} and transaction.sequence = named.sequence
     join journal on journal.ledger_id = ${id} and journal.sequence = named.sequence
     order by place
     limit 1
+  `;
+  return row;
+}
+
+export type KeyRow = { readonly sequence: bigint; readonly refused: boolean };
+
+/** What became of a caller's request, of whatever kind. */
+export async function readKey(pool: Pool, id: bigint, key: string): Promise<KeyRow | undefined> {
+  const [row] = await pool<KeyRow[]>`
+    select sequence, refused from idempotency where ledger_id = ${id} and key = ${key}
   `;
   return row;
 }

@@ -37,11 +37,12 @@ test("a session has the settings it is opened with", async () => {
   const [row] = await pool`
     select current_setting('search_path') as path, current_setting('statement_timeout') as time,
       current_setting('idle_in_transaction_session_timeout') as idle,
+      current_setting('lock_timeout') as lock,
       current_setting('application_name') as name, current_setting('work_mem') as memory
   `;
   await pool.end();
-  const settings = { path: "mesh", time: "1234ms", idle: "1min", name: "so named", memory: "1MB" };
-  expect(row).toEqual(settings);
+  const times = { time: "1234ms", lock: "617ms", idle: "1min" };
+  expect(row).toEqual({ path: "mesh", ...times, name: "so named", memory: "1MB" });
 });
 
 test("a template is prepared once on a connection", async () => {

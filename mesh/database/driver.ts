@@ -29,6 +29,8 @@ export function createDriver(config: ConnectionsConfig): Pool {
   const { url, options } = withSettings(config.url, {
     ...(config.schema === undefined ? {} : { search_path: config.schema }),
     statement_timeout: String(statementTimeoutMs),
+    // Who waits for another's lock is told so before it is told to be slow.
+    lock_timeout: String(Math.floor(statementTimeoutMs / 2)),
     // Frees the locks of a process that is stopped, or cut off, in the middle.
     idle_in_transaction_session_timeout: String(idleInTransactionMs),
     DateStyle: "ISO",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { expect, test, vi } from "vitest";
+import { openPool } from "../database/pool.ts";
 import { openConsumerWorld, record } from "../testing/consumer-world.ts";
 import { encodedPayment } from "../testing/payments.ts";
 
@@ -105,4 +106,36 @@ test("a message whose statement always runs out of time is given up in the end",
   await world.expectEffects(["payment/pi_2"]);
   await vi.waitFor(async () => expect(await world.deadLetters()).toHaveLength(1), 10_000);
   expect(timeouts).toBe(5);
+});
+
+test("who waits for somebody else's lock is not slow: nothing is given up for it", async () => {
+  await using world = await openConsumerWorld();
+  const url = world.database.url;
+  const pool = openPool({ url, schema: "mesh", connectionsMax: 4, statementTimeoutMs: 60 });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => pool.end({ timeout: 5 }));
+  const held = Promise.withResolvers<void>();
+  const locked = Promise.withResolvers<void>();
+  const holding = world.database.pool.begin(async (tx) => {
+    await tx`lock table effect in access exclusive mode`;
+    locked.resolve();
+    await held.promise;
+  });
+  await locked.promise;
+  let runs = 0;
+  stack.use(
+    world.start({
+      pool,
+      handle(tx, batch) {
+        runs++;
+        return record(tx, batch);
+      },
+    }),
+  );
+  await world.publish(encodedPayment("pi_1"));
+  await vi.waitFor(() => expect(runs).toBeGreaterThan(6), 20_000);
+  held.resolve();
+  await holding;
+  await world.expectEffects(["payment/pi_1"]);
+  expect(await world.deadLetters()).toEqual([]);
 });

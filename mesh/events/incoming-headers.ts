@@ -1,6 +1,6 @@
 // Headers of a message from the broker, read from its bytes. The client's own reading makes several
-// objects of every line, and was a tenth of what a consumer allocates (measured). Whatever is not as
-// plain as what we publish is left to the client.
+// objects of every line, and was a tenth of what a consumer allocates (measured). Whatever is not
+// as plain as what we publish is left to the client.
 
 import type { MsgHdrs } from "@nats-io/transport-node";
 import type { Headers } from "./raw-message.ts";

@@ -1,11 +1,12 @@
-// Headers on their way to the broker, as text from the start. The client's own look through all names
-// for each one that is added: with ten headers an event, a tenth of what publishing it cost (measured).
+// Headers on their way to the broker, as text from the start. The client's own look through all
+// names for each one that is added: with ten headers an event, a tenth of what publishing it cost
+// (measured).
 
 import type { MsgHdrs } from "@nats-io/transport-node";
 
 export type OutgoingHeaders = MsgHdrs & { add(name: string, value: string): void };
 
-/** Holds what the client asks of headers that are published: it sets some of its own and encodes. */
+/** Holds what the client asks of headers it publishes: it sets some of its own and encodes. */
 export function createHeaders(): OutgoingHeaders {
   let text = "NATS/1.0\r\n";
   const add = (name: string, value: string) => {

@@ -83,10 +83,10 @@ test.each<[string, (change: Change) => void]>([
 
 test("the version is read from our own form only, and for the event it names", () => {
   const uri = dataSchemaOf(TransactionPostedSchema);
-  expect(schemaVersionIn(uri, TransactionPostedSchema.typeName)).toBe(1);
+  expect(schemaVersionIn(uri, TransactionPostedSchema.typeName)).toBe(2);
   expect(schemaVersionIn(uri, PaymentSucceededSchema.typeName)).toBeUndefined();
   expect(
-    schemaVersionIn(uri.replace("version=1", "version=0"), TransactionPostedSchema.typeName),
+    schemaVersionIn(uri.replace("version=2", "version=0"), TransactionPostedSchema.typeName),
   ).toBeUndefined();
   expect(schemaVersionIn(`${uri} `, TransactionPostedSchema.typeName)).toBeUndefined();
   expect(schemaVersionIn(undefined, TransactionPostedSchema.typeName)).toBeUndefined();

@@ -321,7 +321,9 @@ export type AsOf = Message<"bursar.ledger.v1.AsOf"> & {
   effectiveTime?: Timestamp | undefined;
 
   /**
-   * Only entries written at or before this sequence; zero: all.
+   * Only entries written at or before this sequence; zero: all. FAILED_PRECONDITION
+   * when the ledger has not come to it. An account that was opened later is told
+   * with nothing on it.
    *
    * @generated from field: int64 ledger_sequence = 2;
    */

@@ -316,7 +316,8 @@ export type BalanceStep = Message<"bursar.ledger.v1.BalanceStep"> & {
   transaction?: Transaction | undefined;
 
   /**
-   * The webhook that caused it; absent when a caller posted it.
+   * The webhook that caused it, or that caused the entry which it releases from
+   * suspense; absent when a caller posted it.
    *
    * @generated from field: bursar.ledger.v1.WebhookOrigin webhook = 4;
    */

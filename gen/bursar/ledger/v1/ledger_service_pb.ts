@@ -672,7 +672,8 @@ export type BatchPostTransactionsRequest = Message<"bursar.ledger.v1.BatchPostTr
   ledgerId: string;
 
   /**
-   * Transactions, each with the same ledger_id.
+   * Transactions, each with the same ledger_id. They have no more than 20000
+   * entries and preconditions in all.
    *
    * @generated from field: repeated bursar.ledger.v1.PostTransactionRequest requests = 2;
    */
@@ -1782,7 +1783,8 @@ export const LedgerService: GenService<{
   },
   /**
    * CreateAccount opens an account, once per code and asset. ALREADY_EXISTS when
-   * it exists with another kind.
+   * it exists with another kind. Limits and notes of one that exists stay as they
+   * are, whatever the request says: the answer shows them.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.CreateAccount
    */
@@ -1824,7 +1826,8 @@ export const LedgerService: GenService<{
   },
   /**
    * UpdateAccountLimits replaces the limits of an account, once per idempotency key.
-   * FAILED_PRECONDITION when its balances would break them.
+   * FAILED_PRECONDITION when its balances would break them; the key then stays
+   * refused with the same answer.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.UpdateAccountLimits
    */
@@ -1856,7 +1859,7 @@ export const LedgerService: GenService<{
   },
   /**
    * CloseAccount ends an account for ever. FAILED_PRECONDITION unless its balance is
-   * zero and nothing is held on it.
+   * zero and nothing is held on it; the key then stays refused with the same answer.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.CloseAccount
    */
@@ -1926,7 +1929,9 @@ export const LedgerService: GenService<{
   },
   /**
    * ReverseTransaction posts the opposite of a transaction, or of some of it. The
-   * original stays as it is, and no more of it is reversed than it is.
+   * original stays as it is, and no more of it is reversed than it is. What was
+   * reversed counts as reversed even if the reversal is itself reversed, a capture's
+   * hold is not restored, and a payment's totals stay what the provider reported.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.ReverseTransaction
    */
@@ -1937,7 +1942,8 @@ export const LedgerService: GenService<{
   },
   /**
    * GetTransaction returns one transaction, by its sequence or its key.
-   * NOT_FOUND when there is none.
+   * NOT_FOUND when there is none; when the key was used for something else or its
+   * request was refused, with the sequence of that.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.GetTransaction
    */
@@ -2034,7 +2040,7 @@ export const LedgerService: GenService<{
   /**
    * ReleaseSuspenseItem posts a transaction that moves an entry from suspense to
    * where it belongs, once. FAILED_PRECONDITION while it still cannot be written
-   * there.
+   * there; the key then stays refused, so ask again under another.
    *
    * @generated from rpc bursar.ledger.v1.LedgerService.ReleaseSuspenseItem
    */

@@ -56,7 +56,8 @@ export type SuspenseItem = Message<"bursar.ledger.v1.SuspenseItem"> & {
   side: Side;
 
   /**
-   * Amount in minor units, always positive.
+   * Amount in minor units, always positive. A reversal of some of its transaction
+   * leaves it as it is, and leaves less of it to release.
    *
    * @generated from field: int64 amount_minor = 5;
    */
@@ -77,7 +78,8 @@ export type SuspenseItem = Message<"bursar.ledger.v1.SuspenseItem"> & {
   recordedTime?: Timestamp | undefined;
 
   /**
-   * Sequence of the transaction that released it; zero while it stands.
+   * Sequence of the transaction that released it, or of the reversal that took the
+   * last of it; zero while it stands.
    *
    * @generated from field: int64 released_sequence = 8;
    */
@@ -119,7 +121,7 @@ export type ListSuspenseItemsRequest = Message<"bursar.ledger.v1.ListSuspenseIte
   pageToken: string;
 
   /**
-   * True: also those that were released.
+   * True: also those that stand there no more.
    *
    * @generated from field: bool released = 4;
    */

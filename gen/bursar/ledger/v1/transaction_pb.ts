@@ -681,7 +681,7 @@ export const Refusal = {
   SUSPENSE_NOT_FOUND: 34,
 
   /**
-   * The entry was released from suspense before.
+   * The entry was released from suspense before, or reversed there.
    *
    * @generated from enum value: REFUSAL_SUSPENSE_RELEASED = 35;
    */
