@@ -1,6 +1,6 @@
-// Facts that a provider should not send, in between those that it should: any amount that int64 holds,
-// times from the year 1 to 9999 and beyond, names that look like other names. Whatever they are, no
-// batch stops for them, and the books are sound.
+// Facts that a provider should not send, in between those that it should: any amount that int64
+// holds, times from the year 1 to 9999 and beyond, names that look like other names. Whatever they
+// are, no batch stops for them, and the books are sound.
 
 import { expect, test } from "vitest";
 import { DisputeClosedSchema, DisputeOutcome } from "#gen/bursar/payments/v1/events_pb.ts";

@@ -53,6 +53,7 @@ test("a service that stops sends followers and who rests to another, and waits f
   // It has its answer, and does not send more.
   const posting = ledger.rpc.streamPostTransactions(onePosting())[Symbol.asyncIterator]();
   expect((await posting.next()).value).toMatchObject({ step: { case: "result" } });
+  expect((await stream.next()).value).toMatchObject({ event: { case: "transactionRefused" } });
 
   const ended = [stream, posting].map((of) => of.next().then(() => undefined, ConnectError.from));
   await app[Symbol.asyncDispose]();

@@ -85,7 +85,7 @@ test("what is refused in a batch leaves the hold as it was for the rest of it", 
   expect(answers.map(({ kind }) => kind)).toEqual(["refused", "written", "refused"]);
 });
 
-test("a hold that ends between two batches of one SQL transaction is over in the second", async () => {
+test("a hold that ends between two batches of an SQL transaction is over in the second", async () => {
   const [before] = await submit(
     poster,
     command("before", { kind: "create-hold", amountMinor: 1n }),

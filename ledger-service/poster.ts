@@ -36,8 +36,8 @@ const batchCommandsMax = 1_000;
 export const batchEntriesMax = 8_000;
 /** Bound of all queues together, in entries: memory, and patience. */
 const queuedEntriesMax = 100_000;
-/** A reversal of all that is left does not say how many entries that is: more than most have. */
-const wholeReversalWeight = 50;
+/** A reversal does not say how many entries there are to look at: more than most have. */
+const reversalWeightMin = 50;
 const attemptsMax = 3;
 const pauseMsMax = 250;
 
@@ -153,7 +153,7 @@ function groupOf(groups: Map<string, object>, command: Command): object | undefi
 
 /** What it makes a batch read and write, in entries. */
 export function weightOf(command: Command): number {
-  if (command.kind === "reverse") return command.parts?.length || wholeReversalWeight;
+  if (command.kind === "reverse") return Math.max(reversalWeightMin, command.parts?.length ?? 0);
   if (command.kind !== "post") return 1;
   return command.draft.entries.length + (command.preconditions?.length ?? 0);
 }

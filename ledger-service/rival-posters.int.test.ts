@@ -1,5 +1,5 @@
-// Three replicas of the service on one ledger, given the same requests at the same moments: whatever
-// meets whatever, each key has one answer, no limit is broken, and the books are sound.
+// Three replicas of the service on one ledger, given the same requests at the same moments:
+// whatever meets whatever, each key has one answer, no limit is broken, and the books are sound.
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";

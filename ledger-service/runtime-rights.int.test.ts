@@ -39,7 +39,7 @@ test.each(["journal", "batch", "account", "transaction", "entry", "idempotency",
   async (table) => {
     const [column] = await database.pool<{ name: string }[]>`
     select attname as name from pg_attribute
-    where attrelid = ${table}::regclass and attnum = 1
+    where attrelid = ${table}::regclass and attnum = 2
   `;
     for (const attempt of [
       `update ${table} set ${column?.name} = ${column?.name}`,

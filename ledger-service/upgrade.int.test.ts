@@ -1,5 +1,5 @@
-// A database that release 0.1.0 filled, found by this one: what was written stands and is told again,
-// what waited is released, and what is new works on it.
+// A database that release 0.1.0 filled, found by this one: what was written stands and is told
+// again, what waited is released, and what is new works on it.
 
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -105,7 +105,7 @@ test("what waited for its payment is released, and the stream is complete", asyn
   }
 });
 
-test("a process of the older release that still runs is told to wait, not that it is wrong", async () => {
+test("a process of the older release that still runs is told to wait, not to blame", async () => {
   await using database = await openOlderBooks();
   const { pool } = database;
   const write = inTransaction(pool, async (tx) => {

@@ -159,8 +159,7 @@ test("who does not read is not read from", async () => {
   }
   // What is read ahead, and what the buffers of both sides hold.
   expect(sent).toBeLessThan(20_000);
-  for (let n = 0; n < 1_000; n++) await answers.next();
-  await sleep(50);
+  for (let n = 1; n < before && sent === before; n++) await answers.next();
   expect(sent).toBeGreaterThan(before);
   over.abort();
   await expect(answers.next()).rejects.toMatchObject({ code: Code.Canceled });

@@ -39,7 +39,7 @@ export async function loadDueHolds(
   { holdsMax, batches }: { holdsMax: number; batches: number },
 ): Promise<boolean> {
   const asked = all.flatMap(({ books, accountIds }) => {
-    const time = microsLater(books.recordedTime, batches - 1);
+    const time = microsLater(books.recordedTime, Math.max(batches - 1, 0));
     return [...accountIds].flatMap(([{ debitsPendingMinor, creditsPendingMinor }, accountId]) => {
       return debitsPendingMinor > 0n || creditsPendingMinor > 0n ? [{ accountId, time }] : [];
     });

@@ -57,7 +57,8 @@ test("where nothing is pending, a batch asks for no holds", async () => {
     const unused = () => {
       throw new Error("it asks");
     };
-    await expect(loadDueHolds(unused as never, loaded, { holdsMax: 10, batches: 1 })).resolves.toBe(false);
+    const asked = loadDueHolds(unused as never, loaded, { holdsMax: 10, batches: 1 });
+    await expect(asked).resolves.toBe(false);
   });
 });
 
