@@ -9,12 +9,12 @@ import type {
 } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
 import { requireLedger } from "#mesh/rpc/caller.ts";
+import { untilRest } from "#mesh/rpc/until-rest.ts";
 import type { Answer } from "../answer.ts";
 import { type Poster, weightOf } from "../poster.ts";
 import { lonePostCommand, refuseField } from "./commands-of.ts";
 import { resultsOf } from "./post-results.ts";
 import { type Begun, readAhead } from "./read-ahead.ts";
-import { untilRest } from "./until-rest.ts";
 
 type PostStream = ServiceImpl<typeof LedgerService>["streamPostTransactions"];
 

@@ -198,6 +198,20 @@ test("what failed before a rollback to its savepoint does not stop the commit", 
   expect([...(await failed)]).toEqual([{ one: 1 }]);
 });
 
+test("of statements that were sent together, the first that failed tells what is wrong", async () => {
+  const work = inTransaction(database.pool, async (tx) => {
+    const broken = tx`select 1 / 0`;
+    broken.catch(() => {});
+    await tx`select 1`;
+  });
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ code: "22012" });
+  expect(isFault(error)).toBe(false);
+});
+
 test("a bug is neither", () => {
   const bug = new TypeError("x is not a function");
   expect([isFault(bug), isRejection(bug)]).toEqual([false, false]);

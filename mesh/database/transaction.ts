@@ -66,7 +66,9 @@ export async function transact<T>(
     over = true;
     // Where it fails, the connection is not given to anybody else.
     await send(connection, "rollback").catch(() => {});
-    throw error;
+    // A statement after the one that failed only says that one had failed.
+    const isEcho = (error as { code?: unknown }).code === "25P02";
+    throw isEcho && failures.length > 0 ? failures[0] : error;
   } finally {
     connection.release();
   }

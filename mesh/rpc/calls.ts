@@ -112,7 +112,7 @@ function registerRoutes(
   ];
   const names = new Set(services().map(({ typeName }) => typeName));
   mesh.service(Health, healthService({ ready, services: names, stopping }));
-  mesh.service(ServerReflection, reflectionService(services));
+  mesh.service(ServerReflection, reflectionService(services, stopping));
   return rules;
 }
 

@@ -16,6 +16,7 @@ import {
   type ServerReflectionRequest,
   ServerReflectionResponseSchema,
 } from "#gen/grpc/reflection/v1/reflection_pb.ts";
+import { untilRest } from "./until-rest.ts";
 
 type Answer = NonNullable<
   MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]
@@ -23,12 +24,14 @@ type Answer = NonNullable<
 
 export function reflectionService(
   services: () => readonly DescService[],
+  /** Aborted when the server begins to stop: tools hold their stream open as long as they run. */
+  stopping: AbortSignal,
 ): ServiceImpl<typeof ServerReflection> {
   let index: Index | undefined;
   return {
     async *serverReflectionInfo(requests) {
       index ??= createIndex(services());
-      for await (const request of requests) {
+      for await (const request of untilRest(requests, stopping)) {
         yield create(ServerReflectionResponseSchema, {
           validHost: request.host,
           originalRequest: request,

@@ -1,7 +1,10 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
-import { requestRefusalOf } from "#mesh/rpc/errors.ts";
+import { ServerReflectionRequestSchema } from "#gen/grpc/reflection/v1/reflection_pb.ts";
+import { requestRefusalOf } from "./errors.ts";
+import { reflectionService } from "./reflection.ts";
 import { untilRest } from "./until-rest.ts";
 
 /** Says when it is asked for more than it has, and never gives it. */
@@ -35,7 +38,7 @@ test("a stream that ends by itself is passed on as it is, stopping or not", asyn
 });
 
 test.each(["while it rests", "before it does"])(
-  "a caller who rests is sent elsewhere when the service stops %s",
+  "a caller who rests is sent elsewhere when the server stops %s",
   async (when) => {
     const stopping = new AbortController();
     const { inputs, rests } = resting(2);
@@ -57,4 +60,19 @@ test("a fault of the inputs is passed on", async () => {
   })();
   const { taken, error } = await take(untilRest(inputs, AbortSignal.abort()));
   expect([taken, error?.code]).toEqual([[0], Code.Canceled]);
+});
+
+test("a tool that asked for the schema and holds its stream is not waited for", async () => {
+  const stopping = new AbortController();
+  const { serverReflectionInfo } = reflectionService(() => [], stopping.signal);
+  const asked = create(ServerReflectionRequestSchema);
+  async function* requests() {
+    yield asked;
+    await new Promise(() => {});
+  }
+  const answers = serverReflectionInfo(requests(), {} as HandlerContext)[Symbol.asyncIterator]();
+  expect((await answers.next()).value?.originalRequest).toEqual(asked);
+  const ended = answers.next();
+  stopping.abort();
+  await expect(ended).rejects.toMatchObject({ code: Code.Unavailable });
 });

@@ -1,13 +1,13 @@
-// A stream of requests whose caller rests while the service stops is ended, so that its caller goes
-// on with another process; the server would wait for it until it breaks it off. Who goes on sending
-// is answered as long as the server waits.
+// A stream of requests whose caller rests while the server stops is ended, so that its caller goes
+// on with another one; the server would wait for it until it breaks it off. Who goes on sending is
+// answered as long as the server waits.
 
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
-import { refuseRequest } from "#mesh/rpc/errors.ts";
+import { refuseRequest } from "./errors.ts";
 
 const restMsMax = 1_000;
 
-/** The inputs, until the service stops and none has come for a while: then the refusal STOPPING. */
+/** The inputs, until the server stops and none has come for a while: then the refusal STOPPING. */
 export async function* untilRest<I>(
   inputs: AsyncIterable<I>,
   stopping: AbortSignal,
@@ -38,7 +38,6 @@ export async function* untilRest<I>(
 }
 
 function isStopping() {
-  const message =
-    "the ledger service is stopping, send what was not answered again, to another process";
+  const message = "the server is stopping: send to another one what was not answered";
   return refuseRequest(RequestRefusal.STOPPING, message);
 }
