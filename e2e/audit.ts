@@ -6,7 +6,7 @@ import type { House } from "#dev/house.ts";
 import { urlAs } from "#dev/postgres.ts";
 import type { PaymentState } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { openPool } from "#mesh/database/pool.ts";
-import { verifyLedger } from "../ledger-service/verify.ts";
+import { verifyLedger } from "../ledger-service/verify/verify.ts";
 import type { Life } from "./lives.ts";
 
 export const ledgerId = "main";

@@ -22,7 +22,7 @@ import {
   refundFailed,
   succeeded,
 } from "./testing/payments.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 const digest = "00".repeat(32);
 const int64Max = 2n ** 63n - 1n;

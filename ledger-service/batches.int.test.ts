@@ -16,7 +16,7 @@ import {
   sale,
 } from "./testing/ledger.ts";
 import { receive, refunded, succeeded } from "./testing/payments.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 const chainOf = ({ pool }: TestDatabase) => pool<{ last: bigint; xid: string }[]>`
   select last_sequence as last, written_by::text as xid from batch order by first_sequence

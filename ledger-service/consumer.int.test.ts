@@ -32,7 +32,7 @@ import {
   succeeded,
   usd,
 } from "./testing/payments.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 const consumer = "ledger-service-PAYMENTS";
 

@@ -16,7 +16,7 @@ import {
   sale,
   submit,
 } from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 import { holdFromWire } from "./wire.ts";
 
 let database: TestDatabase;

@@ -12,7 +12,7 @@ import {
   sale,
   submit,
 } from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
 const linked = (key: string, linkGroup = "g") => sale(key, 1n, { linkGroup });
@@ -84,7 +84,8 @@ test("a group is never spread over two batches, wherever it stands in the queue"
   const [, , group] = await Promise.all(calls);
   const sequences = group!.map(offsetOf);
   const batches = await database.pool<{ first: bigint; last: bigint }[]>`
-    select first_sequence - ${preparedSequence} as first, last_sequence - ${preparedSequence} as last
+    select first_sequence - ${preparedSequence} as first,
+      last_sequence - ${preparedSequence} as last
     from batch order by first_sequence
   `;
   const holding = batches.filter(({ first, last }) => {

@@ -21,7 +21,7 @@ import {
   sale,
   submit,
 } from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
 

@@ -16,7 +16,7 @@ import {
   sale,
   submit,
 } from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 let database: TestDatabase;
 let poster: Poster;

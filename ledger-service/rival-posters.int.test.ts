@@ -11,7 +11,6 @@ import { silentLog } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
 import type { Answer } from "./answer.ts";
 import { digestAccountUpdate, digestHold, type HoldRequest } from "./digest.ts";
-import { startHoldExpiry } from "./hold-expiry.ts";
 import type { Poster } from "./poster.ts";
 import type { AccountUpdate } from "./rules/account-rules.ts";
 import type { KeyedCommand } from "./rules/commands.ts";
@@ -28,7 +27,8 @@ import {
   reversal,
   submit,
 } from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+import { startHoldExpiry } from "./upkeep/hold-expiry.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 let database: TestDatabase;
 let posters: readonly Poster[];

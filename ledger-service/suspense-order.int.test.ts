@@ -20,7 +20,7 @@ import {
   succeeded,
   usd,
 } from "./testing/payments.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 const ids = Array.from({ length: 6 }, (_, n) => `pi_${n}`);
 const facts = ids.flatMap((id): Report[] => [

@@ -8,7 +8,7 @@ import { inspect } from "node:util";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import { ConfigError, readEnv } from "#mesh/process/config.ts";
-import { verifyLedger } from "./verify.ts";
+import { verifyLedger } from "./verify/verify.ts";
 
 try {
   process.exitCode = (await countProblems(process.argv[2])) > 0 ? 1 : 0;

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { inTransaction } from "#mesh/database/transaction.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
-import { indexNotes, startNoteIndex } from "../note-index.ts";
 import {
   errorOf,
   type LedgerClient,
@@ -12,6 +11,7 @@ import {
   type School,
   saleRequest,
 } from "../testing/school.ts";
+import { indexNotes, startNoteIndex } from "../upkeep/note-index.ts";
 
 let school: School;
 let client: LedgerClient;

@@ -9,8 +9,8 @@ export type ReadAheadBounds = { readonly countMax: number; readonly weightMax: n
 type Waiting<O> = Begun<O> & { isThere: boolean };
 
 /**
- * Yields the answers that are there, at least one at a time, in the order of the inputs. An error of
- * the inputs, of `begin` or of an answer comes behind the answers before it; once it is there,
+ * Yields the answers that are there, at least one at a time, in the order of the inputs. An error
+ * of the inputs, of `begin` or of an answer comes behind the answers before it; once it is there,
  * nothing more is begun.
  */
 export async function* readAhead<I, O>(

@@ -14,7 +14,7 @@ import {
   saleRequest,
   schoolId,
 } from "../testing/school.ts";
-import { verifyLedger } from "../verify.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let school: School;
 let client: LedgerClient;

@@ -33,7 +33,8 @@ export async function readHold(
 ): Promise<Hold | undefined> {
   const [row] = await pool<ReadHold[]>`
     select ${columns(pool)}
-    from hold join journal on journal.ledger_id = hold.ledger_id and journal.sequence = hold_sequence
+    from hold
+    join journal on journal.ledger_id = hold.ledger_id and journal.sequence = hold_sequence
     where hold.ledger_id = ${id} and hold_sequence = ${holdSequence}
   `;
   return row && currentOf(row);

@@ -25,8 +25,8 @@ export async function writeBooks(tx: Tx, all: readonly LoadedBooks[]): Promise<v
 export type Sent = { readonly written: Promise<void>; readonly next: readonly LoadedBooks[] };
 
 /**
- * Resolves as soon as all that is to be written is told: what becomes of the books from here on does
- * not change it. Keeps the written facts in the books' journal, for the answers.
+ * Resolves as soon as all that is to be written is told: what becomes of the books from here on
+ * does not change it. Keeps the written facts in the books' journal, for the answers.
  */
 export async function sendBooks(tx: Tx, all: readonly LoadedBooks[]): Promise<Sent> {
   const changed = all.filter(({ books }) => {

@@ -3,7 +3,7 @@
 import { AccountKind } from "#gen/bursar/ledger/v1/account_pb.ts";
 import { inTransaction } from "#mesh/database/transaction.ts";
 import { handlePayments } from "../consumer.ts";
-import { indexNotes } from "../note-index.ts";
+import { indexNotes } from "../upkeep/note-index.ts";
 import {
   disputeLost,
   disputeOpened,

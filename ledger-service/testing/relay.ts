@@ -5,7 +5,7 @@ import type { Pool } from "#mesh/database/pool.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { createMetrics, type Metrics } from "#mesh/process/metrics.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
-import { type Relay, startRelay } from "../relay.ts";
+import { type Relay, startRelay } from "../outgoing/relay.ts";
 import { ledgerId } from "./ledger.ts";
 
 export function relayOf(pool: Pool, broker: Broker, metrics: Metrics = createMetrics("test")) {

@@ -12,13 +12,13 @@ import { createMetrics } from "#mesh/process/metrics.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
 import { startTestServer, type TestServer } from "#mesh/testing/rpc.ts";
-import { type Followers, startFollowers } from "../followers.ts";
+import { type Followers, startFollowers } from "../outgoing/followers.ts";
 import { startPoster } from "../poster.ts";
 import { auditService } from "../rpc/audit.ts";
 import { holdService } from "../rpc/holds.ts";
 import { ledgerService } from "../rpc/service.ts";
-import { createVerifier } from "../verifier.ts";
-import { verifyLedger } from "../verify.ts";
+import { createVerifier } from "../verify/verifier.ts";
+import { verifyLedger } from "../verify/verify.ts";
 import { openLedgerDatabase } from "./ledger.ts";
 
 export type LedgerClient = Client<typeof LedgerService>;

@@ -4,17 +4,17 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool, type Pool, type Tx } from "#mesh/database/pool.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import type { Answer } from "./answer.ts";
-import type { KeyedCommand } from "./rules/commands.ts";
-import type { HoldCommand } from "./rules/hold-rules.ts";
+import type { Answer } from "../answer.ts";
+import type { KeyedCommand } from "../rules/commands.ts";
+import type { HoldCommand } from "../rules/hold-rules.ts";
 import {
   ledgerId,
   openLedgerDatabase,
   openPoster,
   prepareLedger,
   submit,
-} from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let database: TestDatabase;
 let owner: Pool;
@@ -260,7 +260,8 @@ function stepsOf({ pendingSteps, change }: Write): readonly (bigint | string)[] 
       .map(([, own, amount]) => (own === sign ? `+ ${amount}` : `- ${amount}`))
       .join(" ");
   };
-  const left = `40 - 10 ${step("held_minor", "+")} ${step("captured_minor", "-")} ${step("voided_minor", "-")}`;
+  const taken = `${step("captured_minor", "-")} ${step("voided_minor", "-")}`;
+  const left = `40 - 10 ${step("held_minor", "+")} ${taken}`;
   const steps = `greatest(${left}, 0) - 30`;
   return [steps, steps];
 }

@@ -5,9 +5,9 @@ import type { Pool, Tx } from "#mesh/database/pool.ts";
 import { inTransaction, isFault } from "#mesh/database/transaction.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
-import { createBell } from "./bell.ts";
-import { decodeTransaction } from "./journal.ts";
-import { listBehind, listIndexable, lockNotePosition, writeNotes } from "./store/notes.ts";
+import { decodeTransaction } from "../journal.ts";
+import { createBell } from "../outgoing/bell.ts";
+import { listBehind, listIndexable, lockNotePosition, writeNotes } from "../store/notes.ts";
 
 export type NoteIndex = AsyncDisposable & {
   /** This process has committed something. */

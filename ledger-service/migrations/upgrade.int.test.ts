@@ -14,16 +14,16 @@ import { publish } from "#mesh/events/publish.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
-import type { Answer } from "./answer.ts";
-import { handlePayments, paymentEvents } from "./consumer.ts";
-import { indexNotes } from "./note-index.ts";
-import type { Command } from "./rules/commands.ts";
-import { findNoted } from "./store/notes.ts";
-import { report } from "./testing/facts.ts";
-import { entry, ledgerId, openPoster, posting, reversal, sale, submit } from "./testing/ledger.ts";
-import { again, encode, succeeded, usd } from "./testing/payments.ts";
-import { publishedUpTo, relayOf } from "./testing/relay.ts";
-import { verifyLedger } from "./verify.ts";
+import type { Answer } from "../answer.ts";
+import { handlePayments, paymentEvents } from "../consumer.ts";
+import type { Command } from "../rules/commands.ts";
+import { findNoted } from "../store/notes.ts";
+import { report } from "../testing/facts.ts";
+import { entry, ledgerId, openPoster, posting, reversal, sale, submit } from "../testing/ledger.ts";
+import { again, encode, succeeded, usd } from "../testing/payments.ts";
+import { publishedUpTo, relayOf } from "../testing/relay.ts";
+import { indexNotes } from "../upkeep/note-index.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 const older = ["0001_ledger", "0002_invariants", "0003_traceparent"];
 /** Sequence of the last fact of the older release, and of the last one it published. */
@@ -193,7 +193,7 @@ function consume({ pool }: TestDatabase, { broker }: TestBroker) {
 /** Migrated by this release. */
 async function openOlderBooks(): Promise<TestDatabase> {
   const folder = mkdtempSync(join(tmpdir(), "bursar-migrations-"));
-  const newest = new URL("./migrations/", import.meta.url);
+  const newest = new URL("./", import.meta.url);
   for (const name of older) {
     copyFileSync(new URL(`${name}.sql`, newest), join(folder, `${name}.sql`));
   }
@@ -201,7 +201,7 @@ async function openOlderBooks(): Promise<TestDatabase> {
   const database = await openTestDatabase({ schema: "ledger", migrations });
   rmSync(folder, { recursive: true });
   const root = openPool({ url: database.superUrl, schema: "ledger", connectionsMax: 1 });
-  const books = new URL("./testing/books-of-0.1.0.sql", import.meta.url);
+  const books = new URL("../testing/books-of-0.1.0.sql", import.meta.url);
   await root.unsafe(`set session_replication_role = replica; ${readFileSync(books, "utf8")}`);
   await root.end();
   await migrate({

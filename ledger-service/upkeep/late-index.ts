@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "#mesh/database/pool.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import type { Log } from "#mesh/process/log.ts";
-import { type LateAccount, lateAccounts, takeLateStep } from "./store/late-entries.ts";
+import { type LateAccount, lateAccounts, takeLateStep } from "../store/late-entries.ts";
 
 export type LateIndexOptions = { readonly pool: Pool; readonly log: Log };
 

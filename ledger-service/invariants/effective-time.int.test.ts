@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import { takeLateStep } from "./store/late-entries.ts";
+import { takeLateStep } from "../store/late-entries.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -12,8 +12,8 @@ import {
   prepareLedger,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let database: TestDatabase;
 let owner: Pool;

@@ -7,11 +7,11 @@ import { migrate } from "#mesh/database/migrate.ts";
 import { openPool } from "#mesh/database/pool.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
 import { openTestDatabase } from "#mesh/testing/database.ts";
-import { balanceAsOf } from "./store/as-of.ts";
-import { takeLateStep } from "./store/late-entries.ts";
-import { openPoster, sale, submit } from "./testing/ledger.ts";
+import { balanceAsOf } from "../store/as-of.ts";
+import { takeLateStep } from "../store/late-entries.ts";
+import { openPoster, sale, submit } from "../testing/ledger.ts";
 
-const migrations = new URL("./migrations/", import.meta.url);
+const migrations = new URL("./", import.meta.url);
 const transactions = 200;
 
 test("entries that are older than their effective times count when their transactions do", async () => {

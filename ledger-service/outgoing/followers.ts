@@ -8,9 +8,9 @@ import type { Pool } from "#mesh/database/pool.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { refuse, refuseRequest } from "#mesh/rpc/errors.ts";
+import type { JournalRow } from "../journal.ts";
+import { listFacts } from "../store/facts.ts";
 import { startHeadWatch } from "./head-watch.ts";
-import type { JournalRow } from "./journal.ts";
-import { listFacts } from "./store/facts.ts";
 
 export type Followers = AsyncDisposable & {
   /** This process has committed something. */

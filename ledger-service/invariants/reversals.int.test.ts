@@ -16,8 +16,8 @@ import {
   reversal,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let database: TestDatabase;
 let owner: Pool;

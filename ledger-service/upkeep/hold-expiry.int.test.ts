@@ -5,14 +5,13 @@ import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { inTransaction } from "#mesh/database/transaction.ts";
 import { createLog } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
-import { type BatchNeeds, needsOf, runBatch } from "./batch.ts";
-import { handlePayments } from "./consumer.ts";
-import { startHoldExpiry } from "./hold-expiry.ts";
-import { decideCommand } from "./rules/commands.ts";
-import { needAccount } from "./store/load.ts";
-import { accountKey, availableOf, newKey, openWallet, shortly, until } from "./testing/holds.ts";
-import { posting } from "./testing/ledger.ts";
-import { receive, succeeded } from "./testing/payments.ts";
+import { type BatchNeeds, needsOf, runBatch } from "../batch.ts";
+import { handlePayments } from "../consumer.ts";
+import { decideCommand } from "../rules/commands.ts";
+import { needAccount } from "../store/load.ts";
+import { accountKey, availableOf, newKey, openWallet, shortly, until } from "../testing/holds.ts";
+import { posting } from "../testing/ledger.ts";
+import { receive, succeeded } from "../testing/payments.ts";
 import {
   errorOf,
   expectRefusal,
@@ -21,7 +20,8 @@ import {
   openSchool,
   type School,
   schoolId,
-} from "./testing/school.ts";
+} from "../testing/school.ts";
+import { startHoldExpiry } from "./hold-expiry.ts";
 
 let school: School;
 let client: LedgerClient;

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "#mesh/database/pool.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
-import { countSuspense } from "./store/suspense.ts";
+import { countSuspense } from "../store/suspense.ts";
 
 const pauseMsUsual = 5_000;
 

@@ -14,7 +14,7 @@ import { openPool } from "#mesh/database/pool.ts";
 import { createLog } from "#mesh/process/log.ts";
 import { openTestDatabase } from "#mesh/testing/database.ts";
 
-const migrations = new URL("./migrations/", import.meta.url);
+const migrations = new URL("./", import.meta.url);
 const oldNames = ["0001_ledger.sql", "0002_invariants.sql", "0003_traceparent.sql"];
 
 test("older reversals count as whole, entry by entry as the journal tells them", async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
-import { type Eventful, fillBooks } from "./testing/eventful.ts";
-import { schoolId as ledgerId, openSchool, type School } from "./testing/school.ts";
-import { changes, named } from "./testing/tampering.ts";
+import { type Eventful, fillBooks } from "../testing/eventful.ts";
+import { schoolId as ledgerId, openSchool, type School } from "../testing/school.ts";
+import { changes, named } from "../testing/tampering.ts";
 import { verifyBooks, verifyLedger } from "./verify.ts";
 
 let school: School;

@@ -2,8 +2,7 @@ import { expect, test } from "vitest";
 import { openPool } from "#mesh/database/pool.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import { startLateIndex } from "./late-index.ts";
-import { takeLateStep } from "./store/late-entries.ts";
+import { takeLateStep } from "../store/late-entries.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -11,8 +10,9 @@ import {
   prepareLedger,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { verifyLedger } from "../verify/verify.ts";
+import { startLateIndex } from "./late-index.ts";
 
 /** Enough for 9 runs of level 0 and one of level 1, and a rest. */
 const lateCount = 600;

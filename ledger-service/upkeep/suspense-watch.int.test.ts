@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createMetrics, type Metrics } from "#mesh/process/metrics.ts";
+import { report } from "../testing/facts.ts";
+import { openLedgerDatabase, openPoster, submit } from "../testing/ledger.ts";
+import { succeeded } from "../testing/payments.ts";
 import { watchSuspense } from "./suspense-watch.ts";
-import { report } from "./testing/facts.ts";
-import { openLedgerDatabase, openPoster, submit } from "./testing/ledger.ts";
-import { succeeded } from "./testing/payments.ts";
 
 test("what stands in suspense is counted, with the age of the oldest", async () => {
   await using database = await openLedgerDatabase();

@@ -3,25 +3,20 @@
 // reads one snapshot, in order, and keeps accounts, assets and open holds in memory, nothing else.
 
 import type { Pool, Tx } from "#mesh/database/pool.ts";
-import type { JournalRow } from "./journal.ts";
-import { readNotePosition } from "./store/notes.ts";
-import { type Head, walkJournal } from "./verify/chain.ts";
-import { compareCounts } from "./verify/compare-counts.ts";
-import { compareLate } from "./verify/compare-late.ts";
-import { compareNames } from "./verify/compare-names.ts";
-import { compareIndexedNotes, countIndexedNotes } from "./verify/compare-notes.ts";
-import { comparePayments } from "./verify/compare-payments.ts";
-import { compareReversals } from "./verify/compare-reversals.ts";
-import {
-  type Comparison,
-  compareOpened,
-  compareRows,
-  createCounts,
-} from "./verify/compare-rows.ts";
-import { compareState } from "./verify/compare-state.ts";
-import { compareKeys, compareTransactions } from "./verify/compare-transactions.ts";
-import { createFindings, type Divergence } from "./verify/findings.ts";
-import { createReplay, type Replay } from "./verify/replay.ts";
+import type { JournalRow } from "../journal.ts";
+import { readNotePosition } from "../store/notes.ts";
+import { type Head, walkJournal } from "./chain.ts";
+import { compareCounts } from "./compare-counts.ts";
+import { compareLate } from "./compare-late.ts";
+import { compareNames } from "./compare-names.ts";
+import { compareIndexedNotes, countIndexedNotes } from "./compare-notes.ts";
+import { comparePayments } from "./compare-payments.ts";
+import { compareReversals } from "./compare-reversals.ts";
+import { type Comparison, compareOpened, compareRows, createCounts } from "./compare-rows.ts";
+import { compareState } from "./compare-state.ts";
+import { compareKeys, compareTransactions } from "./compare-transactions.ts";
+import { createFindings, type Divergence } from "./findings.ts";
+import { createReplay, type Replay } from "./replay.ts";
 
 const problemsMax = 100;
 /** Rows of transactions that are compared at once. */

@@ -5,7 +5,7 @@ import { openBroker } from "#mesh/events/broker.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import { ledgerEvents } from "./journal.ts";
+import { ledgerEvents } from "../journal.ts";
 import {
   openLedgerDatabase,
   openPoster,
@@ -13,8 +13,8 @@ import {
   prepareLedger,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { publishedUpTo, relayOf } from "./testing/relay.ts";
+} from "../testing/ledger.ts";
+import { publishedUpTo, relayOf } from "../testing/relay.ts";
 
 test.each<[string, string, string]>([
   [

@@ -4,8 +4,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool, type Pool, type Tx } from "#mesh/database/pool.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import type { Command } from "./rules/commands.ts";
-import { report } from "./testing/facts.ts";
+import type { Command } from "../rules/commands.ts";
+import { report } from "../testing/facts.ts";
 import {
   entry,
   ledgerId,
@@ -14,9 +14,9 @@ import {
   openPoster,
   posting,
   submit,
-} from "./testing/ledger.ts";
-import { succeeded } from "./testing/payments.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { succeeded } from "../testing/payments.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let database: TestDatabase;
 let owner: Pool;

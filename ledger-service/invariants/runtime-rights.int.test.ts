@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import { openLedgerDatabase, openPoster, prepareLedger } from "./testing/ledger.ts";
+import { openLedgerDatabase, openPoster, prepareLedger } from "../testing/ledger.ts";
 
 let database: TestDatabase;
 

@@ -6,8 +6,8 @@ import { openPool } from "#mesh/database/pool.ts";
 import { validate } from "#mesh/policy/validation.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker } from "#mesh/testing/broker.ts";
-import { postCommand } from "./rpc/commands-of.ts";
-import { noLimits } from "./rules/records.ts";
+import { postCommand } from "../rpc/commands-of.ts";
+import { noLimits } from "../rules/records.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -16,8 +16,8 @@ import {
   prepareLedger,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { publishedUpTo, relayOf, storedMessages } from "./testing/relay.ts";
+} from "../testing/ledger.ts";
+import { publishedUpTo, relayOf, storedMessages } from "../testing/relay.ts";
 
 test("the largest transaction that is valid is published", async () => {
   await using database = await openLedgerDatabase();

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "#mesh/database/pool.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import type { Log } from "#mesh/process/log.ts";
+import { bigints } from "../store/sql-arrays.ts";
 import { createBell } from "./bell.ts";
-import { bigints } from "./store/sql-arrays.ts";
 
 export type HeadWatch = AsyncDisposable & {
   /** This process has committed something. */

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { Session } from "#mesh/database/pool.ts";
 import { type EncodedEvent, wrapEvent } from "#mesh/events/event.ts";
-import { ledgerEvents } from "./journal.ts";
+import { ledgerEvents } from "../journal.ts";
 
 export type Backlog = {
   readonly id: bigint;

@@ -5,7 +5,7 @@ import { Code } from "@connectrpc/connect";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
 import { refuse, refuseRequest } from "#mesh/rpc/errors.ts";
-import { createBell } from "./bell.ts";
+import { createBell } from "../outgoing/bell.ts";
 import { type Progress, type Verified, verifyBooks } from "./verify.ts";
 
 export type Verifier = {

@@ -4,9 +4,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import { digestAccountUpdate } from "./digest.ts";
-import type { AccountUpdate } from "./rules/account-rules.ts";
-import type { Command } from "./rules/commands.ts";
+import { digestAccountUpdate } from "../digest.ts";
+import type { AccountUpdate } from "../rules/account-rules.ts";
+import type { Command } from "../rules/commands.ts";
 import {
   entry,
   ledgerId,
@@ -16,8 +16,8 @@ import {
   posting,
   prepareLedger,
   submit,
-} from "./testing/ledger.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let database: TestDatabase;
 let owner: Pool;

@@ -7,7 +7,7 @@ import type { Broker } from "#mesh/events/broker.ts";
 import { openBroker } from "#mesh/events/broker.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog } from "#mesh/testing/broker.ts";
-import { ledgerEvents } from "./journal.ts";
+import { ledgerEvents } from "../journal.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -16,8 +16,8 @@ import {
   prepareLedger,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { publishedUpTo, relayOf, storedMessages } from "./testing/relay.ts";
+} from "../testing/ledger.ts";
+import { publishedUpTo, relayOf, storedMessages } from "../testing/relay.ts";
 
 test("every fact is published once, with its exact bytes, in the order of the ledger", async () => {
   await using database = await openLedgerDatabase();

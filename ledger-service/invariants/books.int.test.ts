@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { openPool, type Pool } from "#mesh/database/pool.ts";
 import { inTransaction } from "#mesh/database/transaction.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import { handlePayments } from "./consumer.ts";
+import { handlePayments } from "../consumer.ts";
 import {
   entry,
   ledgerId,
@@ -16,9 +16,9 @@ import {
   prepareLedger,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { receive, succeeded } from "./testing/payments.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { receive, succeeded } from "../testing/payments.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let database: TestDatabase;
 let owner: Pool;

@@ -1,5 +1,5 @@
-// Writes down that holds have expired, where nobody's request or payment did so before: balances are
-// right without it, but who follows the ledger's events is told only then. Every process does it;
+// Writes down that holds have expired, where nobody's request or payment did so before: balances
+// are right without it, but who follows the ledger's events is told only then. Every process does it;
 // the lock of a ledger's head keeps them apart, and a ledger that cannot be written waits by itself.
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,11 +7,11 @@ import type { Pool, Tx } from "#mesh/database/pool.ts";
 import { inTransaction, isFault } from "#mesh/database/transaction.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
-import { expireDueHolds } from "./rules/hold-books.ts";
-import { type DueLedger, findDueHolds, readDueLedgers } from "./store/due-holds.ts";
-import { lockHeads } from "./store/heads.ts";
-import { createNeeds, loadBooks } from "./store/load.ts";
-import { writeBooks } from "./store/write.ts";
+import { expireDueHolds } from "../rules/hold-books.ts";
+import { type DueLedger, findDueHolds, readDueLedgers } from "../store/due-holds.ts";
+import { lockHeads } from "../store/heads.ts";
+import { createNeeds, loadBooks } from "../store/load.ts";
+import { writeBooks } from "../store/write.ts";
 
 export type HoldExpiryOptions = {
   readonly pool: Pool;

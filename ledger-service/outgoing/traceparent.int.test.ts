@@ -3,7 +3,7 @@ import { inTransaction } from "#mesh/database/transaction.ts";
 import { inSpan, startSpan } from "#mesh/telemetry/trace.ts";
 import { openTestBroker } from "#mesh/testing/broker.ts";
 import type { TestDatabase } from "#mesh/testing/database.ts";
-import { handlePayments } from "./consumer.ts";
+import { handlePayments } from "../consumer.ts";
 import {
   ledgerId,
   openLedgerDatabase,
@@ -12,10 +12,10 @@ import {
   prepareLedger,
   sale,
   submit,
-} from "./testing/ledger.ts";
-import { receive, refunded, succeeded } from "./testing/payments.ts";
-import { publishedUpTo, relayOf } from "./testing/relay.ts";
-import { verifyLedger } from "./verify.ts";
+} from "../testing/ledger.ts";
+import { receive, refunded, succeeded } from "../testing/payments.ts";
+import { publishedUpTo, relayOf } from "../testing/relay.ts";
+import { verifyLedger } from "../verify/verify.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
