@@ -1,6 +1,7 @@
 // Writes down that holds have expired, where nobody's request or payment did so before: balances
-// are right without it, but who follows the ledger's events is told only then. Every process does it;
-// the lock of a ledger's head keeps them apart, and a ledger that cannot be written waits by itself.
+// are right without it, but who follows the ledger's events is told only then. Every process does
+// it; the lock of a ledger's head keeps them apart, and a ledger that cannot be written waits by
+// itself.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, Tx } from "#mesh/database/pool.ts";
