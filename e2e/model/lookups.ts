@@ -20,7 +20,7 @@ export function nextRead(chance: Chance, memory: Memory, clock: Now): Read {
     case 0:
     case 1:
     case 2: {
-      const beyond = chance.below(12) === 0 ? 1_000_000n : 0n;
+      const beyond = chance.below(4) === 0 ? 1_000_000n : 0n;
       return now.readBalance(ledgerId, account, memory.seen + beyond);
     }
     case 3: {

@@ -1,15 +1,8 @@
 // The past in the model: adds up every entry that counts, each time it is asked.
 
-import {
-  type Account,
-  accountAt,
-  type Balance,
-  type Entry,
-  growsByDebits,
-  type Ledger,
-} from "./books.ts";
+import { type Account, type Balance, type Entry, growsByDebits, type Ledger } from "./books.ts";
 import { wholeMicros } from "./holds.ts";
-import type { AsOf, Key } from "./operations.ts";
+import type { AsOf } from "./operations.ts";
 
 /** Times count in microseconds. */
 function counts({ sequence, effective }: AsOf) {
@@ -97,11 +90,6 @@ export function trialBalance(ledger: Ledger, asOf: AsOf): Balance[] {
     .filter(({ openedSequence }) => asOf.sequence === 0n || openedSequence <= asOf.sequence)
     .sort((a, b) => compare(a.code, b.code) || compare(a.asset, b.asset))
     .map((account) => balanceAsOf(account, asOf));
-}
-
-export function pastBalance(ledger: Ledger, key: Key, asOf: AsOf): Balance | undefined {
-  const account = accountAt(ledger, key);
-  return account && balanceAsOf(account, asOf);
 }
 
 function compare(a: string, b: string): number {

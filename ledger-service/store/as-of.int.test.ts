@@ -13,7 +13,7 @@ import {
   prepareLedger,
   submit,
 } from "../testing/ledger.ts";
-import { type AsOf, balanceAsOf, balancesAfter, balancesAt, listEntries } from "./as-of.ts";
+import { type AsOf, balanceAsOf, balancesAfter, listEntries } from "./as-of.ts";
 import { lateAccounts, takeLateStep } from "./late-entries.ts";
 import { timeOfMicros } from "./sql-arrays.ts";
 
@@ -93,19 +93,6 @@ describe.each(Object.keys(habits))("%s", (habit) => {
     });
     expect(after.map(({ accountCode, assetCode, kind, ...totals }) => totals)).toEqual(expected);
   });
-});
-
-test("balances of all accounts at a sequence balance each other", async () => {
-  const [head] = await database.pool<{ id: bigint; sequence: bigint }[]>`
-    select id, head_sequence as sequence from ledger where ledger_code = ${ledgerId}
-  `;
-  for (const sequence of [1n, 4n, head!.sequence / 2n, head!.sequence]) {
-    const balances = await balancesAt(database.pool, head!.id, "all", sequence);
-    const sum = balances.reduce((sum, row) => sum + row.debitsMinor - row.creditsMinor, 0n);
-    expect(sum).toBe(0n);
-    const keys = balances.filter((_, place) => place % 2 === 0);
-    expect(await balancesAt(database.pool, head!.id, keys, sequence)).toEqual(keys);
-  }
 });
 
 test("an account without entries held nothing, since it was opened", async () => {

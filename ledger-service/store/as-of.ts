@@ -104,32 +104,6 @@ export async function listEntries(
 
 type StoredEntry = Omit<EntryRow, "effectiveTime"> & { readonly effectiveMicros: bigint };
 
-/**
- * What accounts of a ledger held right after the sequence, by code and asset: of those named that
- * were open by then, or of all.
- */
-export async function balancesAt(
-  sql: Sql,
-  id: bigint,
-  accounts: readonly AccountKey[] | "all",
-  sequence: bigint,
-): Promise<PastBalance[]> {
-  const named =
-    accounts === "all"
-      ? sql``
-      : sql`and (account_code, asset_code) in (
-          select * from unnest(${texts(accounts.map(({ accountCode }) => accountCode))}::text[],
-            ${texts(accounts.map(({ assetCode }) => assetCode))}::text[]))`;
-  return sql<PastBalance[]>`
-    select account_code as "accountCode", asset_code as "assetCode", kind, past.version,
-      past.debits_minor as "debitsMinor", past.credits_minor as "creditsMinor", past.sequence
-    from account
-    cross join lateral balance_as_of(account_id, ${sequence}::bigint, null) past
-    where ledger_id = ${id} and opened_sequence <= ${sequence} ${named}
-    order by account_code, asset_code
-  `;
-}
-
 /** An account right after a sequence. */
 export type Moment = { readonly account: AccountKey; readonly sequence: bigint };
 
