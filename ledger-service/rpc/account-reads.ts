@@ -9,8 +9,8 @@ import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
 import { type AccountFilter, listAccounts, readNotedAccount } from "../store/accounts.ts";
 import { accountToWire, balanceToWire, kindFromWire, statusFromWire } from "../wire.ts";
-import { keyFromWire, notesFromWire } from "./accounts.ts";
 import { codePrefixOf } from "./code-prefix.ts";
+import { accountKeyOf, notesOf } from "./commands-of.ts";
 import { findLedger } from "./min-sequence.ts";
 import { cutPage, pageSizeOf, readPageToken } from "./page-token.ts";
 import { notFound } from "./refusal-error.ts";
@@ -21,7 +21,7 @@ export function accountReads(pool: Pool): AccountReads {
   return {
     async getAccount({ ledgerId, account: wireKey, minLedgerSequence }, context) {
       const { id } = await findLedger(pool, context, ledgerId, minLedgerSequence);
-      const key = keyFromWire(wireKey);
+      const key = accountKeyOf(wireKey);
       const account = await readNotedAccount(pool, id, key);
       if (account) {
         return { account: accountToWire(ledgerId, account), balance: balanceToWire(account) };
@@ -51,7 +51,7 @@ function filterOf(request: ListAccountsRequest): AccountFilter {
     status: status === 0 ? undefined : statusFromWire(status),
     kind: kind === 0 ? undefined : kindFromWire(kind),
     assetCode,
-    metadata: notesFromWire(metadata),
+    metadata: notesOf(metadata),
   };
 }
 

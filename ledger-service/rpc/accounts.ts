@@ -12,16 +12,15 @@ import type {
   CreateAccountRequest,
   LedgerService,
 } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
-import type { Metadata } from "#gen/bursar/ledger/v1/metadata_pb.ts";
 import { requireLedger } from "#mesh/rpc/caller.ts";
 import type { Answer } from "../answer.ts";
-import { digestAccountUpdate, sortedNotes } from "../digest.ts";
+import { digestAccountUpdate } from "../digest.ts";
 import { decodeAccount } from "../journal.ts";
 import type { Poster } from "../poster.ts";
 import type { AccountUpdate } from "../rules/account-rules.ts";
 import type { Command, CreateAccount } from "../rules/commands.ts";
-import type { AccountKey, Note } from "../rules/records.ts";
 import { accountToWire, kindFromWire, limitsFromWire } from "../wire.ts";
+import { accountKeyOf, notesOf } from "./commands-of.ts";
 import { refusalError } from "./refusal-error.ts";
 
 type Accounts = Pick<
@@ -71,7 +70,7 @@ export function accounts(poster: Poster): Accounts {
     },
 
     async updateAccountMetadata(request, context) {
-      const metadata = notesFromWire(request.metadata);
+      const metadata = notesOf(request.metadata);
       return update(context, request, { what: "metadata", metadata });
     },
 
@@ -96,10 +95,10 @@ export function accounts(poster: Poster): Accounts {
 function createCommand(request: CreateAccountRequest | NewAccount): CreateAccount {
   return {
     kind: "create-account",
-    account: keyFromWire(request.account),
+    account: accountKeyOf(request.account),
     accountKind: kindFromWire(request.kind),
     limits: limitsFromWire(request.limits),
-    metadata: notesFromWire(request.metadata),
+    metadata: notesOf(request.metadata),
   };
 }
 
@@ -115,21 +114,10 @@ type UpdateRequest = {
 
 function updateCommand(request: UpdateRequest, change: Change): Command {
   const { idempotencyKey, expectedChangedSequence = 0n, description = "" } = request;
-  const account = keyFromWire(request.account);
+  const account = accountKeyOf(request.account);
   const update = { account, change, expectedChangedSequence, description };
   const digest = digestAccountUpdate(update);
   return { kind: "update-account", idempotencyKey, digest, ...update };
-}
-
-export function keyFromWire(key: UpdateRequest["account"]): AccountKey {
-  assert(key, "validation requires the account");
-  const { accountCode, assetCode } = key;
-  return { accountCode, assetCode };
-}
-
-/** Sorted by key, as they are kept. */
-export function notesFromWire(metadata: readonly Metadata[]): Note[] {
-  return sortedNotes(metadata.map(({ key, value }) => ({ key, value })));
 }
 
 function resultOf(

@@ -15,7 +15,7 @@ import { digestPosting, digestReversal, sortedNotes } from "../digest.ts";
 import { batchEntriesMax, weightOf } from "../poster.ts";
 import type { Command } from "../rules/commands.ts";
 import type { AmountRange, Precondition } from "../rules/preconditions.ts";
-import type { Note, Time } from "../rules/records.ts";
+import type { AccountKey, Note, Time } from "../rules/records.ts";
 import { isTime } from "../rules/time.ts";
 import { entryFromWire } from "../wire.ts";
 
@@ -115,6 +115,13 @@ function preconditionOf({ account, balance, available, version }: WirePreconditi
 
 function rangeOf({ gteMinor, lteMinor, eqMinor }: WireAmountRange): AmountRange {
   return { gteMinor, lteMinor, eqMinor };
+}
+
+/** Only what names the account: a message carries more, and is no key of the books. */
+export function accountKeyOf(key: AccountKey | undefined): AccountKey {
+  assert(key, "validation requires the account");
+  const { accountCode, assetCode } = key;
+  return { accountCode, assetCode };
 }
 
 /** Sorted by key, as they are kept. */

@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import type { AccountKey as WireKey } from "#gen/bursar/ledger/v1/account_pb.ts";
 import { HoldStatus as WireStatus } from "#gen/bursar/ledger/v1/hold_pb.ts";
 import type { CreateHoldRequest, HoldService } from "#gen/bursar/ledger/v1/hold_service_pb.ts";
 import { Refusal } from "#gen/bursar/ledger/v1/transaction_pb.ts";
@@ -18,7 +17,7 @@ import type { HoldCommand } from "../rules/hold-rules.ts";
 import type { AccountKey } from "../rules/records.ts";
 import { listHolds, readHold } from "../store/read-holds.ts";
 import { holdStatusFromWire, holdToWire } from "../wire.ts";
-import { notesOf, refuseField, timeOf } from "./commands-of.ts";
+import { accountKeyOf, notesOf, refuseField, timeOf } from "./commands-of.ts";
 import { findLedger } from "./min-sequence.ts";
 import { cutPage, pageSizeOf, readPageToken } from "./page-token.ts";
 import { notFound, refusalError } from "./refusal-error.ts";
@@ -48,7 +47,7 @@ export function holdService(pool: Pool, poster: Poster): ServiceImpl<typeof Hold
   /** The hold as it was right after the fact, the first time and always. */
   async function changed(ledgerId: string, answer: Written) {
     const hold = decodeHold(answer.row);
-    const touched = [keyOf(hold.debitAccount), keyOf(hold.creditAccount)];
+    const touched = [accountKeyOf(hold.debitAccount), accountKeyOf(hold.creditAccount)];
     const balances = await balancesOf(ledgerId, answer, touched);
     return { hold, balances, replayed: answer.replayed };
   }
@@ -80,7 +79,7 @@ export function holdService(pool: Pool, poster: Poster): ServiceImpl<typeof Hold
         effectiveTime: timeOf(request.effectiveTime, "effective_time"),
       });
       const transaction = decodeTransaction(answer.row.data);
-      const touched = transaction.entries.map(({ account }) => keyOf(account));
+      const touched = transaction.entries.map(({ account }) => accountKeyOf(account));
       const balances = await balancesOf(ledgerId, answer, touched);
       return { transaction, balances, replayed: answer.replayed };
     },
@@ -102,7 +101,7 @@ export function holdService(pool: Pool, poster: Poster): ServiceImpl<typeof Hold
     async listHolds(request, context) {
       const { ledgerId, pageSize, pageToken, minLedgerSequence } = request;
       const { id } = await findLedger(pool, context, ledgerId, minLedgerSequence);
-      const account = request.account && keyOf(request.account);
+      const account = request.account && accountKeyOf(request.account);
       const status =
         request.status === WireStatus.UNSPECIFIED ? undefined : holdStatusFromWire(request.status);
       const name = account ? accountName(account) : "";
@@ -119,8 +118,8 @@ export function holdService(pool: Pool, poster: Poster): ServiceImpl<typeof Hold
 
 function creationOf(request: CreateHoldRequest): HoldRequest {
   const { amountMinor, toleranceMinor, description } = request;
-  const debitAccount = keyOf(request.debitAccount);
-  const creditAccount = keyOf(request.creditAccount);
+  const debitAccount = accountKeyOf(request.debitAccount);
+  const creditAccount = accountKeyOf(request.creditAccount);
   if (accountName(debitAccount) === accountName(creditAccount)) {
     refuseField("credit_account", "must be another account than debit_account");
   }
@@ -153,10 +152,4 @@ function expirationOf({ case: form, value }: CreateHoldRequest["expiration"]) {
     default:
       return undefined;
   }
-}
-
-function keyOf(key: WireKey | undefined): AccountKey {
-  assert(key, "validation requires the account");
-  const { accountCode, assetCode } = key;
-  return { accountCode, assetCode };
 }
