@@ -18,7 +18,7 @@ import { type DeliveryRow, selectDeliveries, selectDelivery } from "./store.ts";
 const pageSizeDefault = 50;
 const pageSizeMax = 500;
 
-export function deliveryService(pool: Pool, broker: Broker): ServiceImpl<typeof DeliveryService> {
+export function deliveryService(pool: Pool, broker: Broker): Partial<ServiceImpl<typeof DeliveryService>> {
   return {
     async listDeliveries({ pageSize, pageToken, ...filter }) {
       const limit = Math.min(pageSize || pageSizeDefault, pageSizeMax);

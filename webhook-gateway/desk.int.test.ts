@@ -285,7 +285,10 @@ async function arrive(
   const bodySha256 = createHash("sha256").update(bytes).digest();
   const type = /"type":"([a-z_.]+)"/.exec(bytes.toString())?.[1] ?? "";
   const webhook = webhookWith(bytes, {
-    webhookId: webhookIdOf("stripe", "acct_demo", { eventId: id, bodySha256 }),
+    webhookId: webhookIdOf(
+      { tenantId: "", provider: "stripe", providerAccount: "acct_demo" },
+      { eventId: id, bodySha256 },
+    ),
     eventType: type,
     eventId: id,
     ...over,

@@ -13,15 +13,15 @@ import {
 } from "#gen/bursar/webhook/v1/endpoint_pb.ts";
 import { validate } from "#mesh/policy/validation.ts";
 import { ConfigError, type Env } from "#mesh/process/config.ts";
-import { createGenericHmac } from "./providers/generic-hmac.ts";
 import type { Provider } from "./providers/provider.ts";
-import { standardWebhooks } from "./providers/standard-webhooks.ts";
-import { stripe } from "./providers/stripe.ts";
+import { createProvider } from "./providers/registry.ts";
 import { activeKeys, readSecret, type Secret } from "./secrets.ts";
 import { selfTest } from "./self-test.ts";
 
 export type Endpoint = {
   readonly endpointId: string;
+  /** Empty when the gateway serves one tenant only. */
+  readonly tenantId: string;
   readonly providerAccount: string;
   readonly ledgerId: string;
   readonly provider: Provider;
@@ -68,9 +68,9 @@ function createEndpoint(
   now: Date,
   note: (problem: string) => void,
 ): Endpoint | undefined {
-  const provider = providerOf(config);
+  const provider = createProvider(config.provider);
   if ("problems" in provider) {
-    for (const problem of provider.problems) note(`generic_hmac.${problem}`);
+    for (const problem of provider.problems) note(`${nameOf(config)}.${problem}`);
     return undefined;
   }
   const secrets = config.secrets.flatMap((ref, index): Secret[] => {
@@ -88,6 +88,7 @@ function createEndpoint(
   }
   return {
     endpointId: config.endpointId,
+    tenantId: config.tenantId,
     providerAccount: config.providerAccount,
     ledgerId: config.ledgerId,
     provider,
@@ -97,24 +98,18 @@ function createEndpoint(
   };
 }
 
-function providerOf(config: EndpointConfig): Provider | { readonly problems: readonly string[] } {
-  switch (config.provider.case) {
-    case "stripe":
-      return stripe;
-    case "standardWebhooks":
-      return standardWebhooks;
-    case "genericHmac":
-      return createGenericHmac(config.provider.value);
-    default:
-      return { problems: [] };
-  }
+/** Name of the provider's field, as it stands in the file. */
+function nameOf({ provider }: EndpointConfig): string {
+  return (
+    EndpointConfigSchema.fields.find(({ localName }) => localName === provider.case)?.name ?? ""
+  );
 }
 
 /** Endpoints that hear about one account count its events once, so they must agree on the books. */
 function accountProblems(configs: readonly EndpointConfig[]): string[] {
   const ledgerByAccount = new Map<string, EndpointConfig>();
   return configs.flatMap((config) => {
-    const account = `${config.provider.case} ${config.providerAccount}`;
+    const account = `${config.tenantId} ${config.provider.case} ${config.providerAccount}`;
     const first = ledgerByAccount.get(account) ?? config;
     ledgerByAccount.set(account, first);
     if (first.ledgerId === config.ledgerId) return [];

@@ -145,7 +145,7 @@ async function answerTo(
     log.debug("webhook rejected", { endpoint: endpointId, reason });
     return answers.unauthorized;
   }
-  metrics.verified.inc({ endpoint: endpointId, key: verified.key.fingerprint });
+  metrics.verified.inc({ endpoint: endpointId, key: verified.key?.fingerprint ?? "none" });
 
   const webhook: WebhookReceived = createWebhook(
     endpoint,

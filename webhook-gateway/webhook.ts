@@ -24,11 +24,12 @@ export function createWebhook(
   const { eventId, eventType } = provider.identify(request);
   const bodySha256 = createHash("sha256").update(request.body).digest();
   return create(WebhookReceivedSchema, {
-    webhookId: webhookIdOf(provider.name, providerAccount, { eventId, bodySha256 }),
+    webhookId: webhookIdOf(ownerOf(endpoint), { eventId, bodySha256 }),
     endpointId: endpoint.endpointId,
     provider: provider.name,
     providerAccount,
     ledgerId: endpoint.ledgerId,
+    tenantId: endpoint.tenantId,
     eventType,
     eventId,
     body: request.body,
@@ -38,12 +39,23 @@ export function createWebhook(
     verification: {
       scheme: provider.scheme,
       algorithm: provider.algorithm,
-      keyFingerprint: key.fingerprint,
+      keyFingerprint: key?.fingerprint ?? "",
       coverage: provider.coverage,
       ...(signedTime && { signedTime: timestampFromDate(signedTime) }),
     },
     receivedTime: timestampFromDate(request.receivedTime),
   });
+}
+
+/** Whose events they are. */
+export type EventOwner = {
+  readonly tenantId: string;
+  readonly provider: string;
+  readonly providerAccount: string;
+};
+
+function ownerOf({ tenantId, provider, providerAccount }: Endpoint): EventOwner {
+  return { tenantId, provider: provider.name, providerAccount };
 }
 
 /**
@@ -52,10 +64,12 @@ export function createWebhook(
  * so no two lists of parts are written alike.
  */
 export function webhookIdOf(
-  provider: string,
-  providerAccount: string,
+  { tenantId, provider, providerAccount }: EventOwner,
   { eventId, bodySha256 }: Pick<Identity, "eventId"> & { readonly bodySha256: Buffer },
 ): string {
   const eventKey = eventId ? `id\0${eventId}` : `body\0${bodySha256.toString("hex")}`;
-  return hash("sha256", `${provider}\0${providerAccount}\0${eventKey}`, "base64url");
+  const account = `${provider}\0${providerAccount}`;
+  // The leading NUL keeps a tenant from being read as a provider.
+  const owned = tenantId ? `\0${tenantId}\0${account}` : account;
+  return hash("sha256", `${owned}\0${eventKey}`, "base64url");
 }

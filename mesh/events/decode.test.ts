@@ -20,7 +20,7 @@ const rawOf = (over: Partial<RawMessage>): RawMessage => ({
 });
 
 const decode = createDecoder([PaymentSucceededSchema]);
-const newer = otherRelease(({ policy }) => policy("PaymentSucceeded", { version: 2 }));
+const newer = otherRelease(({ policy }) => policy("PaymentSucceeded", { version: 3 }));
 const newerHeader = ["ce-dataschema", dataSchemaOf(newer.message("PaymentSucceeded"))] as const;
 const invalid = toBinary(PaymentSucceededSchema, create(PaymentSucceededSchema));
 
@@ -84,7 +84,7 @@ test.each([
 ])("%s, written with a newer schema, waits for a release that knows it", (_, data) => {
   expect(decode(rawOf({ data, headers: [newerHeader] }))).toEqual({
     kind: "parked",
-    waitsFor: "schema/bursar.payments.v1.PaymentSucceeded@2",
+    waitsFor: "schema/bursar.payments.v1.PaymentSucceeded@3",
   });
 });
 
@@ -94,7 +94,7 @@ test("what was written with a newer schema and can be read is read", () => {
 });
 
 test.each([
-  "bursar:bursar.payments.v1.PaymentRefunded;version=2;sha256=".padEnd(124, "a"),
+  "bursar:bursar.payments.v1.PaymentRefunded;version=3;sha256=".padEnd(124, "a"),
   "https://example.com/schema?version=2",
   "",
 ])("a schema that says %j is nobody's newer one", (uri) => {

@@ -25,7 +25,7 @@ const optionsOf = (change: Change, name: string) => {
 test("the digest is of the schema, however it was compiled", () => {
   const ours = dataSchemaOf(PaymentSucceededSchema);
   expect(ours).toMatch(
-    /^bursar:bursar\.payments\.v1\.PaymentSucceeded;version=1;sha256=[0-9a-f]{64}$/,
+    /^bursar:bursar\.payments\.v1\.PaymentSucceeded;version=2;sha256=[0-9a-f]{64}$/,
   );
   expect(new URL(ours).protocol).toBe("bursar:");
   expect(dataSchemaOf(paymentOf(() => {}))).toBe(ours);
@@ -43,7 +43,7 @@ test.each<[string, (change: Change) => void]>([
         ...file(provenance).enumType[0]!.value.slice(1, 3).reverse(),
       ),
   ],
-  ["another event", ({ policy }) => policy("PaymentRefunded", { version: 2 })],
+  ["another event", ({ policy }) => policy("PaymentRefunded", { version: 3 })],
   ["a field of another event", ({ message }) => message("PaymentRefunded").field.pop()],
   ["deprecation", (change) => (optionsOf(change, "order_id").deprecated = true)],
 ])("%s changes nothing", (_, change) => {
@@ -51,7 +51,7 @@ test.each<[string, (change: Change) => void]>([
 });
 
 test.each<[string, (change: Change) => void]>([
-  ["a version", ({ policy }) => policy("PaymentSucceeded", { version: 2 })],
+  ["a version", ({ policy }) => policy("PaymentSucceeded", { version: 3 })],
   ["a consumer", ({ policy }) => policy("PaymentSucceeded", { consumers: ["a-service"] })],
   ["a field less", ({ message }) => message("PaymentSucceeded").field.splice(2, 1)],
   ["a name", ({ message }) => (message("PaymentSucceeded").field[2]!.name = "purchase_id")],

@@ -13,12 +13,12 @@ import { encodedPayment, encodedRefund, paymentSucceeded } from "../testing/paym
 import type { HandleBatch } from "./consumer-definition.ts";
 import { type EncodedEvent, encodeEvent } from "./event.ts";
 
-/** Knows payments of version 2, which say more about what covers them, and payments that expire. */
+/** Knows payments of version 3, which say more about what covers them, and payments that expire. */
 const newer = otherRelease(({ policy, message, file }) => {
-  policy("PaymentSucceeded", { version: 2 });
+  policy("PaymentSucceeded", { version: 3 });
   message("PaymentExpired", "PaymentSucceeded");
   const [coverage] = file("bursar/payments/v1/provenance.proto").enumType;
-  coverage!.value.push({ ...coverage!.value[1]!, name: "COVERAGE_ALL", number: 9 });
+  coverage!.value.push({ ...coverage!.value[1]!, name: "COVERAGE_ALL", number: 99 });
   const amount = message("PaymentSucceeded").field.find(({ name }) => name === "ledger_id")!;
   // What the older release refuses: any name of a ledger.
   delete amount.options;
@@ -105,7 +105,7 @@ test("a newer version is handled where it can be read, and waits where it cannot
     await using _older = world.start();
     await world.expectEffects(["PaymentSucceeded/pi_1", "PaymentSucceeded/pi_2"]);
   }
-  const key = "schema/bursar.payments.v1.PaymentSucceeded@2";
+  const key = "schema/bursar.payments.v1.PaymentSucceeded@3";
   expect((await waiting(world)).toSorted()).toEqual([
     [broken.messageId, key],
     [unnamed.messageId, key],
@@ -137,7 +137,7 @@ test.each<[string, HandleBatch<Payments>]>([
   ["tripped", trip],
 ])("what is %s over a value that only a newer schema names waits for it", async (_, handle) => {
   await using world = await openConsumerWorld();
-  const provenance = { ...paymentSucceeded("pi").provenance!, coverage: 9 as never };
+  const provenance = { ...paymentSucceeded("pi").provenance!, coverage: 99 as never };
   // Rules of the older release let any number pass, so that only its handler objects.
   const lenient = otherRelease(({ file }) => {
     const [message] = file("bursar/payments/v1/provenance.proto").messageType;
@@ -153,7 +153,7 @@ test.each<[string, HandleBatch<Payments>]>([
   await vi.waitFor(async () => {
     expect(await world.deadLetters()).toMatchObject([{ message_id: "PaymentSucceeded/pi_old" }]);
     expect(await waiting(world)).toEqual([
-      ["PaymentSucceeded/pi_new", "schema/bursar.payments.v1.PaymentSucceeded@2"],
+      ["PaymentSucceeded/pi_new", "schema/bursar.payments.v1.PaymentSucceeded@3"],
     ]);
   });
 });
@@ -237,7 +237,7 @@ test("a consumer that no policy lists does not start", async () => {
 const withoutRefunds = otherRelease(({ policy }) => {
   policy("PaymentRefunded", { consumers: ["another-service"] });
 });
-const withRefunds = otherRelease(({ policy }) => policy("PaymentRefunded", { version: 2 }));
+const withRefunds = otherRelease(({ policy }) => policy("PaymentRefunded", { version: 3 }));
 const eventsOf = (release: OtherRelease, ...names: string[]) =>
   ({ events: names.map((name): DescMessage => release.message(name)) }) as never as {
     events: readonly Payments[];

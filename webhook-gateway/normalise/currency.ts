@@ -5,7 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { type Money, MoneySchema } from "#gen/bursar/money/v1/money_pb.ts";
 import { currencyScale } from "#mesh/money/currency.ts";
-import { Unreadable } from "./outcome.ts";
+import { refused, Unreadable } from "./outcome.ts";
 import { type Payload, shown } from "./payload.ts";
 
 // Stripe's own units (docs.stripe.com/currencies). ISK and UGX have no decimals but are sent as if
@@ -66,4 +66,29 @@ function unknownCurrency(code: string, path: string): Unreadable {
     DeadLetterReason.CURRENCY_UNKNOWN,
     `${path} must be a currency with a documented minor unit, got ${shown(code)}`,
   );
+}
+
+/**
+ * An amount that a provider writes as decimal text, such as `"49.90"`, in ISO's minor units. Never
+ * through a float; more decimals than the currency has are refused unless they are zeros.
+ */
+export function decimalMoney(object: Payload, amountName: string, currencyCode: string): Money {
+  const path = object.pathOf(amountName);
+  const scale = /^[A-Z]{3}$/.test(currencyCode) ? currencyScale(currencyCode) : undefined;
+  if (scale === undefined) throw unknownCurrency(currencyCode, path);
+  const text = object.text(amountName);
+  const [, sign, whole = "", decimals = ""] =
+    /^(-?)(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,12}))?$/.exec(text) ?? [];
+  const kept = decimals.slice(0, scale).padEnd(scale, "0");
+  const amountMinor = whole === "" ? undefined : BigInt(whole + kept);
+  const exact = amountMinor !== undefined && /^0*$/.test(decimals.slice(scale));
+  if (!exact || amountMinor > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new Unreadable(
+      DeadLetterReason.AMOUNT_NOT_EXACT,
+      `${path} must be a plain decimal with up to ${scale} decimals, as ${currencyCode} has, ` +
+        `got ${shown(text)}`,
+    );
+  }
+  if (sign === "-" && amountMinor !== 0n) throw refused(`${path} is negative: ${shown(text)}`);
+  return create(MoneySchema, { amountMinor, currencyCode });
 }

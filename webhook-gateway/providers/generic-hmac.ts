@@ -10,7 +10,13 @@ import {
   SignatureEncoding,
 } from "#gen/bursar/webhook/v1/endpoint_pb.ts";
 import { identifyJson } from "./identify.ts";
-import { type Provider, rejected, type SignedRequest } from "./provider.ts";
+import {
+  ackJson,
+  type Provider,
+  rejected,
+  retryHorizonMsShort,
+  type SignedRequest,
+} from "./provider.ts";
 import * as signature from "./signature.ts";
 import { parseTemplate, type Template } from "./template.ts";
 
@@ -81,16 +87,21 @@ function genericHmac(
     algorithm: `hmac-${hash}`,
     coverage: coverageOf(idHeader, timeHeader),
     signatureHeaders: [signatureHeader, timeHeader, idHeader].filter((name) => name !== ""),
+    contentType: "json",
+    ack: ackJson,
+    // Nothing is known of the sender: the outage policy of the endpoint says more.
+    patience: { timeoutMs: 10_000, retryHorizonMs: retryHorizonMsShort },
     parseKey: (secret) => parseKey(secret, config.keyEncoding),
 
     sign({ key, body, now, eventId }) {
       const timestamp = signature.unixSecondsOf(now);
       const mac = signature.hmac(hash, key, template.content({ id: eventId, timestamp, body }));
-      return {
+      const headers = {
         [signatureHeader]: config.signaturePrefix + mac.toString(hex ? "hex" : "base64"),
         ...(timeHeader && { [timeHeader]: timestamp }),
         ...(idHeader && { [idHeader]: eventId }),
       };
+      return { headers, body };
     },
 
     verify(request, trust) {

@@ -1,5 +1,5 @@
 // Finds the id and the type of an event in its verified body, in one pass over
-// the top level of the JSON, without building a tree: this runs before the
+// the JSON, without building a tree: this runs before the
 // answer. Judging the JSON is the desk's work; what looks odd here is left
 // unnamed, and the body's own digest identifies the webhook instead.
 
@@ -17,37 +17,67 @@ const closeBrace = 0x7d;
 /** Setting this bit makes a brace of a bracket, so that one comparison finds both. */
 const braceBit = 0x20;
 
-/** The string members `id` and `type` of the top-level object. A member that is there twice names nothing. */
-export function identifyJson(body: Uint8Array): Identity {
-  let eventId: string | undefined;
-  let eventType: string | undefined;
-  let at = skipSpace(body, 0);
-  if (body[at] !== openBrace) return unnamed;
-  at = skipSpace(body, at + 1);
+/** Where id and type stand: paths of member names from the root, at most one each. */
+export type Names = { readonly id?: readonly string[]; readonly type?: readonly string[] };
+
+const idAndType: Names = { id: ["id"], type: ["type"] };
+
+/**
+ * The strings that stand at these paths, `id` and `type` of the top-level object unless told
+ * otherwise. A member on the way that is there twice names nothing.
+ */
+export function identifyJson(body: Uint8Array, names: Names = idAndType): Identity {
+  const found: { id?: string; type?: string } = {};
+  const start = skipSpace(body, 0);
+  const end = body[start] === openBrace ? readObject(body, start, names, 0, found) : undefined;
+  if (end === undefined || skipSpace(body, end) !== body.length) return unnamed;
+  return { eventId: found.id ?? "", eventType: found.type ?? "" };
+}
+
+/** Reads one object, and those in it that a path leads into. Undefined when it names nothing. */
+function readObject(
+  body: Uint8Array,
+  from: number,
+  names: Names,
+  depth: number,
+  found: { id?: string; type?: string },
+): number | undefined {
+  const seen = new Set<string>();
+  let at = skipSpace(body, from + 1);
   while (body[at] === quote) {
     const nameEnd = stringEnd(body, at);
     const name = text(body, at, nameEnd);
     at = skipSpace(body, nameEnd);
-    if (name === undefined || body[at] !== colon) return unnamed;
+    if (name === undefined || body[at] !== colon) return undefined;
     at = skipSpace(body, at + 1);
-    const end = valueEnd(body, at);
-    if (name === "id" || name === "type") {
-      const value = text(body, at, end);
-      if (value === undefined || value.length > textMax) return unnamed;
-      if (name === "id") {
-        if (eventId !== undefined) return unnamed;
-        eventId = value;
+    const inId = names.id?.[depth] === name;
+    const inType = names.type?.[depth] === name;
+    let end: number | undefined;
+    if (!inId && !inType) {
+      end = valueEnd(body, at);
+    } else {
+      if (seen.has(name)) return undefined;
+      seen.add(name);
+      const isId = inId && names.id?.length === depth + 1;
+      if (isId || (inType && names.type?.length === depth + 1)) {
+        end = valueEnd(body, at);
+        const value = text(body, at, end);
+        if (value === undefined || value.length > textMax) return undefined;
+        found[isId ? "id" : "type"] = value;
       } else {
-        if (eventType !== undefined) return unnamed;
-        eventType = value;
+        const within = { ...(inId && { id: names.id! }), ...(inType && { type: names.type! }) };
+        end =
+          body[at] === openBrace
+            ? readObject(body, at, within, depth + 1, found)
+            : valueEnd(body, at);
       }
     }
+    if (end === undefined) return undefined;
     at = skipSpace(body, end);
     if (body[at] !== comma) break;
     at = skipSpace(body, at + 1);
   }
-  if (body[at] !== closeBrace || skipSpace(body, at + 1) !== body.length) return unnamed;
-  return { eventId: eventId ?? "", eventType: eventType ?? "" };
+  return body[at] === closeBrace ? at + 1 : undefined;
 }
 
 function skipSpace(body: Uint8Array, from: number): number {

@@ -140,7 +140,8 @@ function keyBytes(): Uint8Array {
 }
 
 function sign(eventId: string): Record<string, string> {
-  return standardWebhooks.sign({ key: keyBytes(), body, now: new Date(time * 1000), eventId });
+  return standardWebhooks.sign({ key: keyBytes(), body, now: new Date(time * 1000), eventId })!
+    .headers;
 }
 
 function verify(headers: Headers, over: Partial<Trust> = {}, bytes: Uint8Array = body) {

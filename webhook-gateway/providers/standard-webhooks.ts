@@ -3,7 +3,7 @@
 
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { identifyJson } from "./identify.ts";
-import { type Provider, rejected } from "./provider.ts";
+import { ackJson, type Provider, rejected } from "./provider.ts";
 import * as signature from "./signature.ts";
 
 const idHeader = "webhook-id";
@@ -22,6 +22,10 @@ export const standardWebhooks: Provider = {
   algorithm: "hmac-sha256",
   coverage: Coverage.ID_TIME_BODY,
   signatureHeaders: [idHeader, timeHeader, signatureHeader],
+  contentType: "json",
+  ack: ackJson,
+  // The specification's schedule ends some three days after the first try.
+  patience: { timeoutMs: 15_000, retryHorizonMs: 3 * 86_400_000 },
 
   parseKey(secret) {
     if (!secret.startsWith(secretPrefix)) return { unusable: "does not begin with whsec_" };
@@ -38,11 +42,12 @@ export const standardWebhooks: Provider = {
   sign({ key, body, now, eventId: id }) {
     const time = signature.unixSecondsOf(now);
     const mac = signature.hmac("sha256", key, [`${id}.${time}.`, body]);
-    return {
+    const headers = {
       [idHeader]: id,
       [timeHeader]: time,
       [signatureHeader]: `v1,${mac.toString("base64")}`,
     };
+    return { headers, body };
   },
 
   verify(request, trust) {

@@ -3,7 +3,7 @@
 
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { identifyJson } from "./identify.ts";
-import { type Provider, rejected } from "./provider.ts";
+import { ackJson, type Provider, rejected } from "./provider.ts";
 import * as signature from "./signature.ts";
 
 const header = "stripe-signature";
@@ -15,6 +15,10 @@ export const stripe: Provider = {
   algorithm: "hmac-sha256",
   coverage: Coverage.TIME_BODY,
   signatureHeaders: [header],
+  contentType: "json",
+  ack: ackJson,
+  // Three days of retries in live mode; the timeout is unpublished, about 20 s are reported.
+  patience: { timeoutMs: 20_000, retryHorizonMs: 3 * 86_400_000 },
 
   parseKey(secret) {
     if (!secret.startsWith(secretPrefix)) return { unusable: "does not begin with whsec_" };
@@ -28,7 +32,7 @@ export const stripe: Provider = {
   sign({ key, body, now }) {
     const time = signature.unixSecondsOf(now);
     const mac = signature.hmac("sha256", key, [`${time}.`, body]);
-    return { [header]: `t=${time},v1=${mac.toString("hex")}` };
+    return { headers: { [header]: `t=${time},v1=${mac.toString("hex")}` }, body };
   },
 
   verify(request, trust) {

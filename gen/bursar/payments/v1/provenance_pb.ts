@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/payments/v1/provenance.proto.
  */
 export const file_bursar_payments_v1_provenance: GenFile = /*@__PURE__*/
-  fileDesc("CiNidXJzYXIvcGF5bWVudHMvdjEvcHJvdmVuYW5jZS5wcm90bxISYnVyc2FyLnBheW1lbnRzLnYxIoUCCgpQcm92ZW5hbmNlEh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQBIeCgtlbmRwb2ludF9pZBgCIAEoCUIJukgGcgQQARhAEiMKEXByb3ZpZGVyX2V2ZW50X2lkGAMgASgJQgi6SAVyAxj/ARIcCgtib2R5X3NoYTI1NhgEIAEoDEIHukgEegJoIBI6Cghjb3ZlcmFnZRgFIAEoDjIcLmJ1cnNhci5wYXltZW50cy52MS5Db3ZlcmFnZUIKukgHggEEEAEgABI5Cg1yZWNlaXZlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBKmoKCENvdmVyYWdlEhgKFENPVkVSQUdFX1VOU1BFQ0lGSUVEEAASGQoVQ09WRVJBR0VfSURfVElNRV9CT0RZEAESFgoSQ09WRVJBR0VfVElNRV9CT0RZEAISEQoNQ09WRVJBR0VfQk9EWRADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiNidXJzYXIvcGF5bWVudHMvdjEvcHJvdmVuYW5jZS5wcm90bxISYnVyc2FyLnBheW1lbnRzLnYxIs0CCgpQcm92ZW5hbmNlEh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQBIeCgtlbmRwb2ludF9pZBgCIAEoCUIJukgGcgQQARhAEiMKEXByb3ZpZGVyX2V2ZW50X2lkGAMgASgJQgi6SAVyAxj/ARIcCgtib2R5X3NoYTI1NhgEIAEoDEIHukgEegJoIBI6Cghjb3ZlcmFnZRgFIAEoDjIcLmJ1cnNhci5wYXltZW50cy52MS5Db3ZlcmFnZUIKukgHggEEEAEgABI5Cg1yZWNlaXZlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEkYKE2NvbnRlbnRfYXR0ZXN0YXRpb24YByABKA4yHy5idXJzYXIucGF5bWVudHMudjEuQXR0ZXN0YXRpb25CCLpIBYIBAhABKoUCCghDb3ZlcmFnZRIYChRDT1ZFUkFHRV9VTlNQRUNJRklFRBAAEhkKFUNPVkVSQUdFX0lEX1RJTUVfQk9EWRABEhYKEkNPVkVSQUdFX1RJTUVfQk9EWRACEhEKDUNPVkVSQUdFX0JPRFkQAxIVChFDT1ZFUkFHRV9VUkxfQk9EWRAEEhsKF0NPVkVSQUdFX1VSTF9QQVJBTUVURVJTEAUSGgoWQ09WRVJBR0VfTElTVEVEX0ZJRUxEUxAGEh0KGUNPVkVSQUdFX0lEX1RJTUVfQ0hFQ0tTVU0QBxIUChBDT1ZFUkFHRV9JRF9USU1FEAgSFAoQQ09WRVJBR0VfTk9USElORxAJKnUKC0F0dGVzdGF0aW9uEhsKF0FUVEVTVEFUSU9OX1VOU1BFQ0lGSUVEEAASFgoSQVRURVNUQVRJT05fU0lHTkVEEAESGAoUQVRURVNUQVRJT05fVU5TSUdORUQQAhIXChNBVFRFU1RBVElPTl9GRVRDSEVEEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Provenance leads from a payment event back to the bytes that a provider sent.
@@ -62,6 +62,14 @@ export type Provenance = Message<"bursar.payments.v1.Provenance"> & {
    * @generated from field: google.protobuf.Timestamp received_time = 6;
    */
   receivedTime?: Timestamp | undefined;
+
+  /**
+   * How far what the event says, its amounts and ids, can be trusted. Never
+   * unsigned: such an event is not published.
+   *
+   * @generated from field: bursar.payments.v1.Attestation content_attestation = 7;
+   */
+  contentAttestation: Attestation;
 };
 
 /**
@@ -104,6 +112,48 @@ export const Coverage = {
    * @generated from enum value: COVERAGE_BODY = 3;
    */
   BODY: 3,
+
+  /**
+   * The body and the address it was posted to.
+   *
+   * @generated from enum value: COVERAGE_URL_BODY = 4;
+   */
+  URL_BODY: 4,
+
+  /**
+   * The address and the form's values, but not where one value ends.
+   *
+   * @generated from enum value: COVERAGE_URL_PARAMETERS = 5;
+   */
+  URL_PARAMETERS: 5,
+
+  /**
+   * Some fields of the body, named by `Verification.attestations`.
+   *
+   * @generated from enum value: COVERAGE_LISTED_FIELDS = 6;
+   */
+  LISTED_FIELDS: 6,
+
+  /**
+   * The id, the time of sending, and a checksum that another body can be given.
+   *
+   * @generated from enum value: COVERAGE_ID_TIME_CHECKSUM = 7;
+   */
+  ID_TIME_CHECKSUM: 7,
+
+  /**
+   * The id and the time of sending.
+   *
+   * @generated from enum value: COVERAGE_ID_TIME = 8;
+   */
+  ID_TIME: 8,
+
+  /**
+   * Nothing: anybody could have sent it.
+   *
+   * @generated from enum value: COVERAGE_NOTHING = 9;
+   */
+  NOTHING: 9,
 } as const;
 
 /**
@@ -118,4 +168,52 @@ export type Coverage = (typeof Coverage)[keyof typeof Coverage] | UnknownEnum;
  */
 export const CoverageSchema: GenEnum<Coverage> = /*@__PURE__*/
   enumDesc(file_bursar_payments_v1_provenance, 0);
+
+/**
+ * Attestation says how far a value can be trusted.
+ *
+ * @generated from enum bursar.payments.v1.Attestation
+ */
+export const Attestation = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ATTESTATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The signature covers it.
+   *
+   * @generated from enum value: ATTESTATION_SIGNED = 1;
+   */
+  SIGNED: 1,
+
+  /**
+   * It came with the request, and whoever replays the request can change it.
+   *
+   * @generated from enum value: ATTESTATION_UNSIGNED = 2;
+   */
+  UNSIGNED: 2,
+
+  /**
+   * We asked the provider for it over an authenticated connection.
+   *
+   * @generated from enum value: ATTESTATION_FETCHED = 3;
+   */
+  FETCHED: 3,
+} as const;
+
+/**
+ * Attestation says how far a value can be trusted.
+ *
+ * @generated from enum bursar.payments.v1.Attestation
+ */
+export type Attestation = (typeof Attestation)[keyof typeof Attestation] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.payments.v1.Attestation.
+ */
+export const AttestationSchema: GenEnum<Attestation> = /*@__PURE__*/
+  enumDesc(file_bursar_payments_v1_provenance, 1);
 

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/webhook/v1/delivery_service.proto.
  */
 export const file_bursar_webhook_v1_delivery_service: GenFile = /*@__PURE__*/
-  fileDesc("CihidXJzYXIvd2ViaG9vay92MS9kZWxpdmVyeV9zZXJ2aWNlLnByb3RvEhFidXJzYXIud2ViaG9vay52MSK+AgoIRGVsaXZlcnkSGgoKd2ViaG9va19pZBgBIAEoCUIGirUYAhgBEhsKC2VuZHBvaW50X2lkGAIgASgJQgaKtRgCGAESGAoIcHJvdmlkZXIYAyABKAlCBoq1GAIYARIaCgpldmVudF90eXBlGAQgASgJQgaKtRgCGAESGAoIZXZlbnRfaWQYBSABKAlCBoq1GAIYARI5Cg1yZWNlaXZlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEjMKB291dGNvbWUYByABKA4yIi5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeU91dGNvbWUSGAoQcHVibGlzaGVkX2V2ZW50cxgIIAMoCRIfCg9zdHJlYW1fc2VxdWVuY2UYCSABKANCBoq1GAIYASLnAQoVTGlzdERlbGl2ZXJpZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIbCgpwYWdlX3Rva2VuGAIgASgJQge6SARyAhhAEhwKC2VuZHBvaW50X2lkGAMgASgJQge6SARyAhhAEhwKCmV2ZW50X3R5cGUYBCABKAlCCLpIBXIDGP8BEhoKCGV2ZW50X2lkGAUgASgJQgi6SAVyAxj/ARI9CgdvdXRjb21lGAYgASgOMiIuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnlPdXRjb21lQgi6SAWCAQIQASJiChZMaXN0RGVsaXZlcmllc1Jlc3BvbnNlEi8KCmRlbGl2ZXJpZXMYASADKAsyGy5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMwoSR2V0RGVsaXZlcnlSZXF1ZXN0Eh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQCJ5ChNHZXREZWxpdmVyeVJlc3BvbnNlEi0KCGRlbGl2ZXJ5GAEgASgLMhsuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnkSMwoHd2ViaG9vaxgCIAEoCzIiLmJ1cnNhci53ZWJob29rLnYxLldlYmhvb2tSZWNlaXZlZCqJAQoPRGVsaXZlcnlPdXRjb21lEiAKHERFTElWRVJZX09VVENPTUVfVU5TUEVDSUZJRUQQABIeChpERUxJVkVSWV9PVVRDT01FX1BVQkxJU0hFRBABEhkKFURFTElWRVJZX09VVENPTUVfS0VQVBACEhkKFURFTElWRVJZX09VVENPTUVfREVBRBADMuACCg9EZWxpdmVyeVNlcnZpY2USkwEKDkxpc3REZWxpdmVyaWVzEiguYnVyc2FyLndlYmhvb2sudjEuTGlzdERlbGl2ZXJpZXNSZXF1ZXN0GikuYnVyc2FyLndlYmhvb2sudjEuTGlzdERlbGl2ZXJpZXNSZXNwb25zZSIskAIBirUYJQoXZ2F0ZXdheS5kZWxpdmVyaWVzLnJlYWQQiCcYsOoBOgEqUAMSigEKC0dldERlbGl2ZXJ5EiUuYnVyc2FyLndlYmhvb2sudjEuR2V0RGVsaXZlcnlSZXF1ZXN0GiYuYnVyc2FyLndlYmhvb2sudjEuR2V0RGVsaXZlcnlSZXNwb25zZSIskAIBirUYJQoXZ2F0ZXdheS5kZWxpdmVyaWVzLnJlYWQQiCcYsOoBOgEqUAIaKoq1GCYKD3dlYmhvb2stZ2F0ZXdheRIIcGF5bWVudHMaBwjcgz0Q+gEgBGIGcHJvdG8z", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_bursar_webhook_v1_webhook, file_google_protobuf_timestamp]);
+  fileDesc("CihidXJzYXIvd2ViaG9vay92MS9kZWxpdmVyeV9zZXJ2aWNlLnByb3RvEhFidXJzYXIud2ViaG9vay52MSLMAwoIRGVsaXZlcnkSGgoKd2ViaG9va19pZBgBIAEoCUIGirUYAhgBEhsKC2VuZHBvaW50X2lkGAIgASgJQgaKtRgCGAESGAoIcHJvdmlkZXIYAyABKAlCBoq1GAIYARIaCgpldmVudF90eXBlGAQgASgJQgaKtRgCGAESGAoIZXZlbnRfaWQYBSABKAlCBoq1GAIYARI5Cg1yZWNlaXZlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEjMKB291dGNvbWUYByABKA4yIi5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeU91dGNvbWUSGAoQcHVibGlzaGVkX2V2ZW50cxgIIAMoCRIfCg9zdHJlYW1fc2VxdWVuY2UYCSABKANCBoq1GAIYARIZCgl0ZW5hbnRfaWQYCiABKAlCBoq1GAIYARIuCgVmbGFncxgLIAMoDjIfLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmxhZxIPCgdyZXBlYXRzGAwgASgDEg4KBnJlYXNvbhgNIAEoCRIgChBwcm92aWRlcl9hY2NvdW50GA4gASgJQgaKtRgCGAEivwMKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgDIAEoCUIHukgEcgIYQBIcCgpldmVudF90eXBlGAQgASgJQgi6SAVyAxj/ARIaCghldmVudF9pZBgFIAEoCUIIukgFcgMY/wESPQoHb3V0Y29tZRgGIAEoDjIiLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5T3V0Y29tZUIIukgFggECEAESGQoIcHJvdmlkZXIYByABKAlCB7pIBHICGEASGgoJdGVuYW50X2lkGAggASgJQge6SARyAhhAEjEKDXJlY2VpdmVkX2Zyb20YCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3JlY2VpdmVkX2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoEZmxhZxgLIAEoDjIfLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmxhZ0IIukgFggECEAEiYgoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIvCgpkZWxpdmVyaWVzGAEgAygLMhsuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKEkdldERlbGl2ZXJ5UmVxdWVzdBIdCgp3ZWJob29rX2lkGAEgASgJQgm6SAZyBBABGEAieQoTR2V0RGVsaXZlcnlSZXNwb25zZRItCghkZWxpdmVyeRgBIAEoCzIbLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5EjMKB3dlYmhvb2sYAiABKAsyIi5idXJzYXIud2ViaG9vay52MS5XZWJob29rUmVjZWl2ZWQiuQMKEkVuZHBvaW50U3RhdGlzdGljcxITCgtlbmRwb2ludF9pZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRIRCgl0ZW5hbnRfaWQYAyABKAkSFAoMYWNrbm93bGVkZ2VkGAQgASgDEhIKCmR1cGxpY2F0ZXMYBSABKAMSMAoHcmVmdXNlZBgGIAMoCzIfLmJ1cnNhci53ZWJob29rLnYxLlJlZnVzZWRDb3VudBITCgtub3RfZHVyYWJsZRgHIAEoAxI6ChZsYXN0X2Fja25vd2xlZGdlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2ZhaWxlZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFmYWlsdXJlc19pbl9hX3JvdxgKIAEoAxI2ChJmYWlsaW5nX3NpbmNlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKC2Rpc2FibGVtZW50GAwgASgLMh4uYnVyc2FyLndlYmhvb2sudjEuRGlzYWJsZW1lbnQiLQoMUmVmdXNlZENvdW50Eg4KBnJlYXNvbhgBIAEoCRINCgVjb3VudBgCIAEoAyJsCgtEaXNhYmxlbWVudBIUCgxmYWlsdXJlc19tYXgYASABKAMSFQoNZmFpbHVyZXNfbGVmdBgCIAEoAxIwCgxkaXNhYmxlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKHUxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXF1ZXN0EhwKC2VuZHBvaW50X2lkGAEgASgJQge6SARyAhhAEhkKBWhvdXJzGAIgASgFQgq6SAcaBRjQBSgAIloKHkxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXNwb25zZRI4CgllbmRwb2ludHMYASADKAsyJS5idXJzYXIud2ViaG9vay52MS5FbmRwb2ludFN0YXRpc3RpY3MiNgoVUmVwbGF5RGVsaXZlcnlSZXF1ZXN0Eh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQCJYChZSZXBsYXlEZWxpdmVyeVJlc3BvbnNlEi0KCGRlbGl2ZXJ5GAEgASgLMhsuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnkSDwoHY2hhbmdlZBgCIAEoCCK5AgoGUmVwbGF5EhkKCXJlcGxheV9pZBgBIAEoCUIGirUYAhgBEjkKBmZpbHRlchgCIAEoCzIhLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmlsdGVyQgaKtRgCGAESLQoFc3RhdGUYAyABKA4yHi5idXJzYXIud2ViaG9vay52MS5SZXBsYXlTdGF0ZRIQCghzZWxlY3RlZBgEIAEoAxIPCgdoYW5kbGVkGAUgASgDEg8KB2NoYW5nZWQYBiABKAMSDwoHbWlzc2luZxgHIAEoAxI3CgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYARIsCghlbmRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAixgIKDkRlbGl2ZXJ5RmlsdGVyEhwKC2VuZHBvaW50X2lkGAEgASgJQge6SARyAhhAEhwKCmV2ZW50X3R5cGUYAiABKAlCCLpIBXIDGP8BEhoKCGV2ZW50X2lkGAMgASgJQgi6SAVyAxj/ARI9CgdvdXRjb21lGAQgASgOMiIuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnlPdXRjb21lQgi6SAWCAQIQARIZCghwcm92aWRlchgFIAEoCUIHukgEcgIYQBIaCgl0ZW5hbnRfaWQYBiABKAlCB7pIBHICGEASMQoNcmVjZWl2ZWRfZnJvbRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPcmVjZWl2ZWRfYmVmb3JlGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvChNDcmVhdGVSZXBsYXlSZXF1ZXN0Eh0KCnJlcXVlc3RfaWQYASABKAlCCbpIBnIEEAEYQBI5CgZmaWx0ZXIYAiABKAsyIS5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeUZpbHRlckIGukgDyAEBIkEKFENyZWF0ZVJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSIwChBHZXRSZXBsYXlSZXF1ZXN0EhwKCXJlcGxheV9pZBgBIAEoCUIJukgGcgQQARhAIj4KEUdldFJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSJNChJMaXN0UmVwbGF5c1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGEAiWgoTTGlzdFJlcGxheXNSZXNwb25zZRIqCgdyZXBsYXlzGAEgAygLMhkuYnVyc2FyLndlYmhvb2sudjEuUmVwbGF5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIzChNDYW5jZWxSZXBsYXlSZXF1ZXN0EhwKCXJlcGxheV9pZBgBIAEoCUIJukgGcgQQARhAIkEKFENhbmNlbFJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSLSAQoLUXVhcmFudGluZWQSFQoNcXVhcmFudGluZV9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIQCghwcm92aWRlchgDIAEoCRIOCgZyZWFzb24YBCABKAkSMQoNcmVjZWl2ZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRlbmFudF9pZBgHIAEoCSKIAQoWTGlzdFF1YXJhbnRpbmVkUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgDIAEoCUIHukgEcgIYQBIXCgZyZWFzb24YBCABKAlCB7pIBHICGEAiZwoXTGlzdFF1YXJhbnRpbmVkUmVzcG9uc2USMwoLcXVhcmFudGluZWQYASADKAsyHi5idXJzYXIud2ViaG9vay52MS5RdWFyYW50aW5lZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicgoaUmV2ZXJpZnlRdWFyYW50aW5lZFJlcXVlc3QSHgoNcXVhcmFudGluZV9pZBgBIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgCIAEoCUIHukgEcgIYQBIWCgVsaW1pdBgDIAEoBUIHukgEGgIoACJWChtSZXZlcmlmeVF1YXJhbnRpbmVkUmVzcG9uc2USEwoLd2ViaG9va19pZHMYASADKAkSDwoHcmVmdXNlZBgCIAEoBRIRCglyZW1haW5pbmcYAyABKAUqygEKD0RlbGl2ZXJ5T3V0Y29tZRIgChxERUxJVkVSWV9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHgoaREVMSVZFUllfT1VUQ09NRV9QVUJMSVNIRUQQARIZChVERUxJVkVSWV9PVVRDT01FX0tFUFQQAhIZChVERUxJVkVSWV9PVVRDT01FX0RFQUQQAxIdChlERUxJVkVSWV9PVVRDT01FX0ZJTFRFUkVEEAQSIAocREVMSVZFUllfT1VUQ09NRV9VTkNPTkZJUk1FRBAFKoUCCgxEZWxpdmVyeUZsYWcSHQoZREVMSVZFUllfRkxBR19VTlNQRUNJRklFRBAAEiAKHERFTElWRVJZX0ZMQUdfRFVQTElDQVRFX0tFWVMQARIgChxERUxJVkVSWV9GTEFHX1VOU0FGRV9OVU1CRVJTEAISGgoWREVMSVZFUllfRkxBR19UT09fREVFUBADEh4KGkRFTElWRVJZX0ZMQUdfSU5WQUxJRF9VVEY4EAQSGgoWREVMSVZFUllfRkxBR19OT1RfSlNPThAFEhkKFURFTElWRVJZX0ZMQUdfUkVOQU1FRBAGEh8KG0RFTElWRVJZX0ZMQUdfRklMVEVSX0ZBSUxFRBAHKngKC1JlcGxheVN0YXRlEhwKGFJFUExBWV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFJFUExBWV9TVEFURV9SVU5OSU5HEAESFQoRUkVQTEFZX1NUQVRFX0RPTkUQAhIaChZSRVBMQVlfU1RBVEVfQ0FOQ0VMTEVEEAMyoAwKD0RlbGl2ZXJ5U2VydmljZRKTAQoOTGlzdERlbGl2ZXJpZXMSKC5idXJzYXIud2ViaG9vay52MS5MaXN0RGVsaXZlcmllc1JlcXVlc3QaKS5idXJzYXIud2ViaG9vay52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAxKKAQoLR2V0RGVsaXZlcnkSJS5idXJzYXIud2ViaG9vay52MS5HZXREZWxpdmVyeVJlcXVlc3QaJi5idXJzYXIud2ViaG9vay52MS5HZXREZWxpdmVyeVJlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAhKrAQoWTGlzdEVuZHBvaW50U3RhdGlzdGljcxIwLmJ1cnNhci53ZWJob29rLnYxLkxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXF1ZXN0GjEuYnVyc2FyLndlYmhvb2sudjEuTGlzdEVuZHBvaW50U3RhdGlzdGljc1Jlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAhKVAQoOUmVwbGF5RGVsaXZlcnkSKC5idXJzYXIud2ViaG9vay52MS5SZXBsYXlEZWxpdmVyeVJlcXVlc3QaKS5idXJzYXIud2ViaG9vay52MS5SZXBsYXlEZWxpdmVyeVJlc3BvbnNlIi6QAgKKtRgnChlnYXRld2F5LmRlbGl2ZXJpZXMucmVwbGF5EIgnGLDqAToBKlACEo8BCgxDcmVhdGVSZXBsYXkSJi5idXJzYXIud2ViaG9vay52MS5DcmVhdGVSZXBsYXlSZXF1ZXN0GicuYnVyc2FyLndlYmhvb2sudjEuQ3JlYXRlUmVwbGF5UmVzcG9uc2UiLpACAoq1GCcKGWdhdGV3YXkuZGVsaXZlcmllcy5yZXBsYXkQiCcYsOoBOgEqUAIShAEKCUdldFJlcGxheRIjLmJ1cnNhci53ZWJob29rLnYxLkdldFJlcGxheVJlcXVlc3QaJC5idXJzYXIud2ViaG9vay52MS5HZXRSZXBsYXlSZXNwb25zZSIskAIBirUYJQoXZ2F0ZXdheS5kZWxpdmVyaWVzLnJlYWQQiCcYsOoBOgEqUAISigEKC0xpc3RSZXBsYXlzEiUuYnVyc2FyLndlYmhvb2sudjEuTGlzdFJlcGxheXNSZXF1ZXN0GiYuYnVyc2FyLndlYmhvb2sudjEuTGlzdFJlcGxheXNSZXNwb25zZSIskAIBirUYJQoXZ2F0ZXdheS5kZWxpdmVyaWVzLnJlYWQQiCcYsOoBOgEqUAMSjwEKDENhbmNlbFJlcGxheRImLmJ1cnNhci53ZWJob29rLnYxLkNhbmNlbFJlcGxheVJlcXVlc3QaJy5idXJzYXIud2ViaG9vay52MS5DYW5jZWxSZXBsYXlSZXNwb25zZSIukAICirUYJwoZZ2F0ZXdheS5kZWxpdmVyaWVzLnJlcGxheRCIJxiw6gE6ASpQAhKWAQoPTGlzdFF1YXJhbnRpbmVkEikuYnVyc2FyLndlYmhvb2sudjEuTGlzdFF1YXJhbnRpbmVkUmVxdWVzdBoqLmJ1cnNhci53ZWJob29rLnYxLkxpc3RRdWFyYW50aW5lZFJlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LnF1YXJhbnRpbmUucmVhZBCIJxiw6gE6ASpQAxKmAQoTUmV2ZXJpZnlRdWFyYW50aW5lZBItLmJ1cnNhci53ZWJob29rLnYxLlJldmVyaWZ5UXVhcmFudGluZWRSZXF1ZXN0Gi4uYnVyc2FyLndlYmhvb2sudjEuUmV2ZXJpZnlRdWFyYW50aW5lZFJlc3BvbnNlIjCQAgKKtRgpChtnYXRld2F5LnF1YXJhbnRpbmUucmV2ZXJpZnkQiCcYsOoBOgEqUAIaKoq1GCYKD3dlYmhvb2stZ2F0ZXdheRIIcGF5bWVudHMaBwjcgz0Q+gEgBGIGcHJvdG8z", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_bursar_webhook_v1_webhook, file_google_protobuf_timestamp]);
 
 /**
  * Delivery is one verified webhook and what became of it.
@@ -86,6 +86,41 @@ export type Delivery = Message<"bursar.webhook.v1.Delivery"> & {
    * @generated from field: int64 stream_sequence = 9;
    */
   streamSequence: bigint;
+
+  /**
+   * Who the endpoint belongs to; empty when the gateway serves one tenant only.
+   *
+   * @generated from field: string tenant_id = 10;
+   */
+  tenantId: string;
+
+  /**
+   * What is odd about it, and was no reason to refuse it.
+   *
+   * @generated from field: repeated bursar.webhook.v1.DeliveryFlag flags = 11;
+   */
+  flags: DeliveryFlag[];
+
+  /**
+   * How often the same came again after it was first stored.
+   *
+   * @generated from field: int64 repeats = 12;
+   */
+  repeats: bigint;
+
+  /**
+   * Why it was kept or given up, for people; empty when it was published.
+   *
+   * @generated from field: string reason = 13;
+   */
+  reason: string;
+
+  /**
+   * Account at the provider.
+   *
+   * @generated from field: string provider_account = 14;
+   */
+  providerAccount: string;
 };
 
 /**
@@ -142,6 +177,41 @@ export type ListDeliveriesRequest = Message<"bursar.webhook.v1.ListDeliveriesReq
    * @generated from field: bursar.webhook.v1.DeliveryOutcome outcome = 6;
    */
   outcome: DeliveryOutcome;
+
+  /**
+   * Only this provider's, when set.
+   *
+   * @generated from field: string provider = 7;
+   */
+  provider: string;
+
+  /**
+   * Only this tenant's, when set.
+   *
+   * @generated from field: string tenant_id = 8;
+   */
+  tenantId: string;
+
+  /**
+   * Only those received at this time or later, when set.
+   *
+   * @generated from field: google.protobuf.Timestamp received_from = 9;
+   */
+  receivedFrom?: Timestamp | undefined;
+
+  /**
+   * Only those received before this time, when set.
+   *
+   * @generated from field: google.protobuf.Timestamp received_before = 10;
+   */
+  receivedBefore?: Timestamp | undefined;
+
+  /**
+   * Only those with this flag, when set.
+   *
+   * @generated from field: bursar.webhook.v1.DeliveryFlag flag = 11;
+   */
+  flag: DeliveryFlag;
 };
 
 /**
@@ -229,6 +299,807 @@ export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__P
   messageDesc(file_bursar_webhook_v1_delivery_service, 4);
 
 /**
+ * EndpointStatistics is what one endpoint took and refused.
+ *
+ * @generated from message bursar.webhook.v1.EndpointStatistics
+ */
+export type EndpointStatistics = Message<"bursar.webhook.v1.EndpointStatistics"> & {
+  /**
+   * The endpoint.
+   *
+   * @generated from field: string endpoint_id = 1;
+   */
+  endpointId: string;
+
+  /**
+   * Its provider.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * Who it belongs to; empty when the gateway serves one tenant only.
+   *
+   * @generated from field: string tenant_id = 3;
+   */
+  tenantId: string;
+
+  /**
+   * Webhooks acknowledged in the time asked for, repeated ones included.
+   *
+   * @generated from field: int64 acknowledged = 4;
+   */
+  acknowledged: bigint;
+
+  /**
+   * Of these, those that were known already.
+   *
+   * @generated from field: int64 duplicates = 5;
+   */
+  duplicates: bigint;
+
+  /**
+   * Requests refused in that time, by reason, most frequent first.
+   *
+   * @generated from field: repeated bursar.webhook.v1.RefusedCount refused = 6;
+   */
+  refused: RefusedCount[];
+
+  /**
+   * Authentic webhooks answered 503 in that time.
+   *
+   * @generated from field: int64 not_durable = 7;
+   */
+  notDurable: bigint;
+
+  /**
+   * When one was last acknowledged; absent when none was.
+   *
+   * @generated from field: google.protobuf.Timestamp last_acknowledged_time = 8;
+   */
+  lastAcknowledgedTime?: Timestamp | undefined;
+
+  /**
+   * When one was last refused or not durable; absent when none was.
+   *
+   * @generated from field: google.protobuf.Timestamp last_failed_time = 9;
+   */
+  lastFailedTime?: Timestamp | undefined;
+
+  /**
+   * Failed answers since the last acknowledgement.
+   *
+   * @generated from field: int64 failures_in_a_row = 10;
+   */
+  failuresInARow: bigint;
+
+  /**
+   * Since when there is no acknowledgement but failures; absent when all is well.
+   *
+   * @generated from field: google.protobuf.Timestamp failing_since_time = 11;
+   */
+  failingSinceTime?: Timestamp | undefined;
+
+  /**
+   * When its provider switches it off, if nothing changes.
+   *
+   * @generated from field: bursar.webhook.v1.Disablement disablement = 12;
+   */
+  disablement?: Disablement | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.EndpointStatistics.
+ * Use `create(EndpointStatisticsSchema)` to create a new message.
+ */
+export const EndpointStatisticsSchema: GenMessage<EndpointStatistics> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 5);
+
+/**
+ * RefusedCount counts requests that were refused for one reason.
+ *
+ * @generated from message bursar.webhook.v1.RefusedCount
+ */
+export type RefusedCount = Message<"bursar.webhook.v1.RefusedCount"> & {
+  /**
+   * The reason, for example `signature-mismatch`.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * How many.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.RefusedCount.
+ * Use `create(RefusedCountSchema)` to create a new message.
+ */
+export const RefusedCountSchema: GenMessage<RefusedCount> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 6);
+
+/**
+ * Disablement says how far an endpoint is from being switched off by its provider.
+ *
+ * @generated from message bursar.webhook.v1.Disablement
+ */
+export type Disablement = Message<"bursar.webhook.v1.Disablement"> & {
+  /**
+   * Failures in a row after which the provider switches off; zero when it does
+   * not count them, or does not say.
+   *
+   * @generated from field: int64 failures_max = 1;
+   */
+  failuresMax: bigint;
+
+  /**
+   * Failures left before that; meaningful when `failures_max` is set.
+   *
+   * @generated from field: int64 failures_left = 2;
+   */
+  failuresLeft: bigint;
+
+  /**
+   * When the provider switches off for having failed so long; absent when the
+   * endpoint does not fail, or the provider does not say.
+   *
+   * @generated from field: google.protobuf.Timestamp disable_time = 3;
+   */
+  disableTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.Disablement.
+ * Use `create(DisablementSchema)` to create a new message.
+ */
+export const DisablementSchema: GenMessage<Disablement> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 7);
+
+/**
+ * ListEndpointStatisticsRequest asks for the statistics of endpoints.
+ *
+ * @generated from message bursar.webhook.v1.ListEndpointStatisticsRequest
+ */
+export type ListEndpointStatisticsRequest = Message<"bursar.webhook.v1.ListEndpointStatisticsRequest"> & {
+  /**
+   * Only this endpoint's, when set.
+   *
+   * @generated from field: string endpoint_id = 1;
+   */
+  endpointId: string;
+
+  /**
+   * Over how many of the last hours; zero means 24.
+   *
+   * @generated from field: int32 hours = 2;
+   */
+  hours: number;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ListEndpointStatisticsRequest.
+ * Use `create(ListEndpointStatisticsRequestSchema)` to create a new message.
+ */
+export const ListEndpointStatisticsRequestSchema: GenMessage<ListEndpointStatisticsRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 8);
+
+/**
+ * ListEndpointStatisticsResponse holds the statistics of endpoints.
+ *
+ * @generated from message bursar.webhook.v1.ListEndpointStatisticsResponse
+ */
+export type ListEndpointStatisticsResponse = Message<"bursar.webhook.v1.ListEndpointStatisticsResponse"> & {
+  /**
+   * One for each configured endpoint, by its id.
+   *
+   * @generated from field: repeated bursar.webhook.v1.EndpointStatistics endpoints = 1;
+   */
+  endpoints: EndpointStatistics[];
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ListEndpointStatisticsResponse.
+ * Use `create(ListEndpointStatisticsResponseSchema)` to create a new message.
+ */
+export const ListEndpointStatisticsResponseSchema: GenMessage<ListEndpointStatisticsResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 9);
+
+/**
+ * ReplayDeliveryRequest names a webhook to handle again.
+ *
+ * @generated from message bursar.webhook.v1.ReplayDeliveryRequest
+ */
+export type ReplayDeliveryRequest = Message<"bursar.webhook.v1.ReplayDeliveryRequest"> & {
+  /**
+   * Id of the webhook.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ReplayDeliveryRequest.
+ * Use `create(ReplayDeliveryRequestSchema)` to create a new message.
+ */
+export const ReplayDeliveryRequestSchema: GenMessage<ReplayDeliveryRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 10);
+
+/**
+ * ReplayDeliveryResponse says what became of it.
+ *
+ * @generated from message bursar.webhook.v1.ReplayDeliveryResponse
+ */
+export type ReplayDeliveryResponse = Message<"bursar.webhook.v1.ReplayDeliveryResponse"> & {
+  /**
+   * The delivery as it stands now.
+   *
+   * @generated from field: bursar.webhook.v1.Delivery delivery = 1;
+   */
+  delivery?: Delivery | undefined;
+
+  /**
+   * What was made of it differs from before.
+   *
+   * @generated from field: bool changed = 2;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ReplayDeliveryResponse.
+ * Use `create(ReplayDeliveryResponseSchema)` to create a new message.
+ */
+export const ReplayDeliveryResponseSchema: GenMessage<ReplayDeliveryResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 11);
+
+/**
+ * Replay handles many webhooks again.
+ *
+ * @generated from message bursar.webhook.v1.Replay
+ */
+export type Replay = Message<"bursar.webhook.v1.Replay"> & {
+  /**
+   * Id of the replay.
+   *
+   * @generated from field: string replay_id = 1;
+   */
+  replayId: string;
+
+  /**
+   * What it selects.
+   *
+   * @generated from field: bursar.webhook.v1.DeliveryFilter filter = 2;
+   */
+  filter?: DeliveryFilter | undefined;
+
+  /**
+   * How far it is.
+   *
+   * @generated from field: bursar.webhook.v1.ReplayState state = 3;
+   */
+  state: ReplayState;
+
+  /**
+   * Webhooks that it selected when it began.
+   *
+   * @generated from field: int64 selected = 4;
+   */
+  selected: bigint;
+
+  /**
+   * Of these, those that were handled again.
+   *
+   * @generated from field: int64 handled = 5;
+   */
+  handled: bigint;
+
+  /**
+   * Of these, those that came out otherwise than before.
+   *
+   * @generated from field: int64 changed = 6;
+   */
+  changed: bigint;
+
+  /**
+   * Webhooks whose bytes the stream has let go.
+   *
+   * @generated from field: int64 missing = 7;
+   */
+  missing: bigint;
+
+  /**
+   * When it was created.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 8;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it ended; absent while it runs.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 9;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.Replay.
+ * Use `create(ReplaySchema)` to create a new message.
+ */
+export const ReplaySchema: GenMessage<Replay> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 12);
+
+/**
+ * DeliveryFilter selects deliveries; an empty field selects all.
+ *
+ * @generated from message bursar.webhook.v1.DeliveryFilter
+ */
+export type DeliveryFilter = Message<"bursar.webhook.v1.DeliveryFilter"> & {
+  /**
+   * Only this endpoint's.
+   *
+   * @generated from field: string endpoint_id = 1;
+   */
+  endpointId: string;
+
+  /**
+   * Only this type of event.
+   *
+   * @generated from field: string event_type = 2;
+   */
+  eventType: string;
+
+  /**
+   * Only this provider's event id.
+   *
+   * @generated from field: string event_id = 3;
+   */
+  eventId: string;
+
+  /**
+   * Only this outcome.
+   *
+   * @generated from field: bursar.webhook.v1.DeliveryOutcome outcome = 4;
+   */
+  outcome: DeliveryOutcome;
+
+  /**
+   * Only this provider's.
+   *
+   * @generated from field: string provider = 5;
+   */
+  provider: string;
+
+  /**
+   * Only this tenant's.
+   *
+   * @generated from field: string tenant_id = 6;
+   */
+  tenantId: string;
+
+  /**
+   * Only those received at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp received_from = 7;
+   */
+  receivedFrom?: Timestamp | undefined;
+
+  /**
+   * Only those received before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp received_before = 8;
+   */
+  receivedBefore?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.DeliveryFilter.
+ * Use `create(DeliveryFilterSchema)` to create a new message.
+ */
+export const DeliveryFilterSchema: GenMessage<DeliveryFilter> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 13);
+
+/**
+ * CreateReplayRequest starts a replay.
+ *
+ * @generated from message bursar.webhook.v1.CreateReplayRequest
+ */
+export type CreateReplayRequest = Message<"bursar.webhook.v1.CreateReplayRequest"> & {
+  /**
+   * Chosen by the caller: the same again starts nothing new.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * What to handle again.
+   *
+   * @generated from field: bursar.webhook.v1.DeliveryFilter filter = 2;
+   */
+  filter?: DeliveryFilter | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.CreateReplayRequest.
+ * Use `create(CreateReplayRequestSchema)` to create a new message.
+ */
+export const CreateReplayRequestSchema: GenMessage<CreateReplayRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 14);
+
+/**
+ * CreateReplayResponse holds the replay.
+ *
+ * @generated from message bursar.webhook.v1.CreateReplayResponse
+ */
+export type CreateReplayResponse = Message<"bursar.webhook.v1.CreateReplayResponse"> & {
+  /**
+   * The replay, which has only begun.
+   *
+   * @generated from field: bursar.webhook.v1.Replay replay = 1;
+   */
+  replay?: Replay | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.CreateReplayResponse.
+ * Use `create(CreateReplayResponseSchema)` to create a new message.
+ */
+export const CreateReplayResponseSchema: GenMessage<CreateReplayResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 15);
+
+/**
+ * GetReplayRequest names a replay.
+ *
+ * @generated from message bursar.webhook.v1.GetReplayRequest
+ */
+export type GetReplayRequest = Message<"bursar.webhook.v1.GetReplayRequest"> & {
+  /**
+   * Id of the replay.
+   *
+   * @generated from field: string replay_id = 1;
+   */
+  replayId: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.GetReplayRequest.
+ * Use `create(GetReplayRequestSchema)` to create a new message.
+ */
+export const GetReplayRequestSchema: GenMessage<GetReplayRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 16);
+
+/**
+ * GetReplayResponse holds a replay.
+ *
+ * @generated from message bursar.webhook.v1.GetReplayResponse
+ */
+export type GetReplayResponse = Message<"bursar.webhook.v1.GetReplayResponse"> & {
+  /**
+   * The replay.
+   *
+   * @generated from field: bursar.webhook.v1.Replay replay = 1;
+   */
+  replay?: Replay | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.GetReplayResponse.
+ * Use `create(GetReplayResponseSchema)` to create a new message.
+ */
+export const GetReplayResponseSchema: GenMessage<GetReplayResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 17);
+
+/**
+ * ListReplaysRequest asks for a page of replays.
+ *
+ * @generated from message bursar.webhook.v1.ListReplaysRequest
+ */
+export type ListReplaysRequest = Message<"bursar.webhook.v1.ListReplaysRequest"> & {
+  /**
+   * Most replays to return; zero means 50, more than 500 is lowered to 500.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the previous page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ListReplaysRequest.
+ * Use `create(ListReplaysRequestSchema)` to create a new message.
+ */
+export const ListReplaysRequestSchema: GenMessage<ListReplaysRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 18);
+
+/**
+ * ListReplaysResponse is one page of replays.
+ *
+ * @generated from message bursar.webhook.v1.ListReplaysResponse
+ */
+export type ListReplaysResponse = Message<"bursar.webhook.v1.ListReplaysResponse"> & {
+  /**
+   * Replays, newest first.
+   *
+   * @generated from field: repeated bursar.webhook.v1.Replay replays = 1;
+   */
+  replays: Replay[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ListReplaysResponse.
+ * Use `create(ListReplaysResponseSchema)` to create a new message.
+ */
+export const ListReplaysResponseSchema: GenMessage<ListReplaysResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 19);
+
+/**
+ * CancelReplayRequest names a replay to stop.
+ *
+ * @generated from message bursar.webhook.v1.CancelReplayRequest
+ */
+export type CancelReplayRequest = Message<"bursar.webhook.v1.CancelReplayRequest"> & {
+  /**
+   * Id of the replay.
+   *
+   * @generated from field: string replay_id = 1;
+   */
+  replayId: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.CancelReplayRequest.
+ * Use `create(CancelReplayRequestSchema)` to create a new message.
+ */
+export const CancelReplayRequestSchema: GenMessage<CancelReplayRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 20);
+
+/**
+ * CancelReplayResponse holds the replay.
+ *
+ * @generated from message bursar.webhook.v1.CancelReplayResponse
+ */
+export type CancelReplayResponse = Message<"bursar.webhook.v1.CancelReplayResponse"> & {
+  /**
+   * The replay as it ended.
+   *
+   * @generated from field: bursar.webhook.v1.Replay replay = 1;
+   */
+  replay?: Replay | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.CancelReplayResponse.
+ * Use `create(CancelReplayResponseSchema)` to create a new message.
+ */
+export const CancelReplayResponseSchema: GenMessage<CancelReplayResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 21);
+
+/**
+ * Quarantined is a refused request that was kept.
+ *
+ * @generated from message bursar.webhook.v1.Quarantined
+ */
+export type Quarantined = Message<"bursar.webhook.v1.Quarantined"> & {
+  /**
+   * Id of the refused request.
+   *
+   * @generated from field: string quarantine_id = 1;
+   */
+  quarantineId: string;
+
+  /**
+   * Endpoint that refused it.
+   *
+   * @generated from field: string endpoint_id = 2;
+   */
+  endpointId: string;
+
+  /**
+   * Its provider.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider: string;
+
+  /**
+   * Why it was refused, for example `signature-mismatch`.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * When it was received.
+   *
+   * @generated from field: google.protobuf.Timestamp received_time = 5;
+   */
+  receivedTime?: Timestamp | undefined;
+
+  /**
+   * When it is forgotten.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 6;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Who the endpoint belongs to; empty when the gateway serves one tenant only.
+   *
+   * @generated from field: string tenant_id = 7;
+   */
+  tenantId: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.Quarantined.
+ * Use `create(QuarantinedSchema)` to create a new message.
+ */
+export const QuarantinedSchema: GenMessage<Quarantined> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 22);
+
+/**
+ * ListQuarantinedRequest asks for a page of refused requests.
+ *
+ * @generated from message bursar.webhook.v1.ListQuarantinedRequest
+ */
+export type ListQuarantinedRequest = Message<"bursar.webhook.v1.ListQuarantinedRequest"> & {
+  /**
+   * Most to return; zero means 50, more than 500 is lowered to 500.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the previous page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only this endpoint's, when set.
+   *
+   * @generated from field: string endpoint_id = 3;
+   */
+  endpointId: string;
+
+  /**
+   * Only those refused for this reason, when set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ListQuarantinedRequest.
+ * Use `create(ListQuarantinedRequestSchema)` to create a new message.
+ */
+export const ListQuarantinedRequestSchema: GenMessage<ListQuarantinedRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 23);
+
+/**
+ * ListQuarantinedResponse is one page of refused requests.
+ *
+ * @generated from message bursar.webhook.v1.ListQuarantinedResponse
+ */
+export type ListQuarantinedResponse = Message<"bursar.webhook.v1.ListQuarantinedResponse"> & {
+  /**
+   * Refused requests, newest first.
+   *
+   * @generated from field: repeated bursar.webhook.v1.Quarantined quarantined = 1;
+   */
+  quarantined: Quarantined[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ListQuarantinedResponse.
+ * Use `create(ListQuarantinedResponseSchema)` to create a new message.
+ */
+export const ListQuarantinedResponseSchema: GenMessage<ListQuarantinedResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 24);
+
+/**
+ * ReverifyQuarantinedRequest selects refused requests to verify again.
+ *
+ * @generated from message bursar.webhook.v1.ReverifyQuarantinedRequest
+ */
+export type ReverifyQuarantinedRequest = Message<"bursar.webhook.v1.ReverifyQuarantinedRequest"> & {
+  /**
+   * One request; empty selects by endpoint.
+   *
+   * @generated from field: string quarantine_id = 1;
+   */
+  quarantineId: string;
+
+  /**
+   * All of this endpoint; empty selects by id. One of the two is needed.
+   *
+   * @generated from field: string endpoint_id = 2;
+   */
+  endpointId: string;
+
+  /**
+   * Most to verify in this call, oldest first; zero means 100, more than 1000 is
+   * lowered to 1000.
+   *
+   * @generated from field: int32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ReverifyQuarantinedRequest.
+ * Use `create(ReverifyQuarantinedRequestSchema)` to create a new message.
+ */
+export const ReverifyQuarantinedRequestSchema: GenMessage<ReverifyQuarantinedRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 25);
+
+/**
+ * ReverifyQuarantinedResponse says what became of them.
+ *
+ * @generated from message bursar.webhook.v1.ReverifyQuarantinedResponse
+ */
+export type ReverifyQuarantinedResponse = Message<"bursar.webhook.v1.ReverifyQuarantinedResponse"> & {
+  /**
+   * Now authentic, and stored as webhooks; their webhook ids.
+   *
+   * @generated from field: repeated string webhook_ids = 1;
+   */
+  webhookIds: string[];
+
+  /**
+   * Still refused, and kept.
+   *
+   * @generated from field: int32 refused = 2;
+   */
+  refused: number;
+
+  /**
+   * Not looked at for `limit`.
+   *
+   * @generated from field: int32 remaining = 3;
+   */
+  remaining: number;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ReverifyQuarantinedResponse.
+ * Use `create(ReverifyQuarantinedResponseSchema)` to create a new message.
+ */
+export const ReverifyQuarantinedResponseSchema: GenMessage<ReverifyQuarantinedResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 26);
+
+/**
  * DeliveryOutcome says what the gateway made of a webhook.
  *
  * @generated from enum bursar.webhook.v1.DeliveryOutcome
@@ -261,6 +1132,20 @@ export const DeliveryOutcome = {
    * @generated from enum value: DELIVERY_OUTCOME_DEAD = 3;
    */
   DEAD: 3,
+
+  /**
+   * Kept as received: the endpoint's filter is false for it.
+   *
+   * @generated from enum value: DELIVERY_OUTCOME_FILTERED = 4;
+   */
+  FILTERED: 4,
+
+  /**
+   * Its signature does not attest it, and its provider has not confirmed it yet.
+   *
+   * @generated from enum value: DELIVERY_OUTCOME_UNCONFIRMED = 5;
+   */
+  UNCONFIRMED: 5,
 } as const;
 
 /**
@@ -275,6 +1160,130 @@ export type DeliveryOutcome = (typeof DeliveryOutcome)[keyof typeof DeliveryOutc
  */
 export const DeliveryOutcomeSchema: GenEnum<DeliveryOutcome> = /*@__PURE__*/
   enumDesc(file_bursar_webhook_v1_delivery_service, 0);
+
+/**
+ * DeliveryFlag says what is odd about a webhook that was stored all the same.
+ *
+ * @generated from enum bursar.webhook.v1.DeliveryFlag
+ */
+export const DeliveryFlag = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: DELIVERY_FLAG_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Its JSON names a member twice.
+   *
+   * @generated from enum value: DELIVERY_FLAG_DUPLICATE_KEYS = 1;
+   */
+  DUPLICATE_KEYS: 1,
+
+  /**
+   * Its JSON holds numbers that lose digits as 64-bit floats.
+   *
+   * @generated from enum value: DELIVERY_FLAG_UNSAFE_NUMBERS = 2;
+   */
+  UNSAFE_NUMBERS: 2,
+
+  /**
+   * Its JSON is nested deeper than is read.
+   *
+   * @generated from enum value: DELIVERY_FLAG_TOO_DEEP = 3;
+   */
+  TOO_DEEP: 3,
+
+  /**
+   * Its body is no well-formed UTF-8.
+   *
+   * @generated from enum value: DELIVERY_FLAG_INVALID_UTF8 = 4;
+   */
+  INVALID_UTF8: 4,
+
+  /**
+   * Its body is not JSON where it should be.
+   *
+   * @generated from enum value: DELIVERY_FLAG_NOT_JSON = 5;
+   */
+  NOT_JSON: 5,
+
+  /**
+   * The same signed body came again under another unsigned id.
+   *
+   * @generated from enum value: DELIVERY_FLAG_RENAMED = 6;
+   */
+  RENAMED: 6,
+
+  /**
+   * The endpoint's filter could not be evaluated for it, and let it pass.
+   *
+   * @generated from enum value: DELIVERY_FLAG_FILTER_FAILED = 7;
+   */
+  FILTER_FAILED: 7,
+} as const;
+
+/**
+ * DeliveryFlag says what is odd about a webhook that was stored all the same.
+ *
+ * @generated from enum bursar.webhook.v1.DeliveryFlag
+ */
+export type DeliveryFlag = (typeof DeliveryFlag)[keyof typeof DeliveryFlag] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.webhook.v1.DeliveryFlag.
+ */
+export const DeliveryFlagSchema: GenEnum<DeliveryFlag> = /*@__PURE__*/
+  enumDesc(file_bursar_webhook_v1_delivery_service, 1);
+
+/**
+ * ReplayState says how far a replay is.
+ *
+ * @generated from enum bursar.webhook.v1.ReplayState
+ */
+export const ReplayState = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: REPLAY_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It waits or runs.
+   *
+   * @generated from enum value: REPLAY_STATE_RUNNING = 1;
+   */
+  RUNNING: 1,
+
+  /**
+   * It handled all that it selected.
+   *
+   * @generated from enum value: REPLAY_STATE_DONE = 2;
+   */
+  DONE: 2,
+
+  /**
+   * It was cancelled.
+   *
+   * @generated from enum value: REPLAY_STATE_CANCELLED = 3;
+   */
+  CANCELLED: 3,
+} as const;
+
+/**
+ * ReplayState says how far a replay is.
+ *
+ * @generated from enum bursar.webhook.v1.ReplayState
+ */
+export type ReplayState = (typeof ReplayState)[keyof typeof ReplayState] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.webhook.v1.ReplayState.
+ */
+export const ReplayStateSchema: GenEnum<ReplayState> = /*@__PURE__*/
+  enumDesc(file_bursar_webhook_v1_delivery_service, 2);
 
 /**
  * DeliveryService shows operators what providers sent and what became of it.
@@ -302,6 +1311,96 @@ export const DeliveryService: GenService<{
     methodKind: "unary";
     input: typeof GetDeliveryRequestSchema;
     output: typeof GetDeliveryResponseSchema;
+  },
+  /**
+   * ListEndpointStatistics returns what each endpoint took and refused, and how
+   * close its provider is to switching it off.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.ListEndpointStatistics
+   */
+  listEndpointStatistics: {
+    methodKind: "unary";
+    input: typeof ListEndpointStatisticsRequestSchema;
+    output: typeof ListEndpointStatisticsResponseSchema;
+  },
+  /**
+   * ReplayDelivery handles one webhook again from its stored bytes, as after a
+   * mistake in the gateway was mended. What comes out as before changes nothing;
+   * nothing counts twice. NOT_FOUND when there is no such webhook,
+   * FAILED_PRECONDITION when the stream has let its bytes go.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.ReplayDelivery
+   */
+  replayDelivery: {
+    methodKind: "unary";
+    input: typeof ReplayDeliveryRequestSchema;
+    output: typeof ReplayDeliveryResponseSchema;
+  },
+  /**
+   * CreateReplay handles every webhook again that a filter selects, in the
+   * background and in the order they were received. The same `request_id` again
+   * returns the replay that it started.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.CreateReplay
+   */
+  createReplay: {
+    methodKind: "unary";
+    input: typeof CreateReplayRequestSchema;
+    output: typeof CreateReplayResponseSchema;
+  },
+  /**
+   * GetReplay returns a replay and how far it is. NOT_FOUND when there is none.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.GetReplay
+   */
+  getReplay: {
+    methodKind: "unary";
+    input: typeof GetReplayRequestSchema;
+    output: typeof GetReplayResponseSchema;
+  },
+  /**
+   * ListReplays returns a page of replays, newest first.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.ListReplays
+   */
+  listReplays: {
+    methodKind: "unary";
+    input: typeof ListReplaysRequestSchema;
+    output: typeof ListReplaysResponseSchema;
+  },
+  /**
+   * CancelReplay stops a replay; what it has handled stays handled. A replay
+   * that has ended is returned as it is.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.CancelReplay
+   */
+  cancelReplay: {
+    methodKind: "unary";
+    input: typeof CancelReplayRequestSchema;
+    output: typeof CancelReplayResponseSchema;
+  },
+  /**
+   * ListQuarantined returns a page of refused requests that were kept, newest
+   * first, without their bodies.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.ListQuarantined
+   */
+  listQuarantined: {
+    methodKind: "unary";
+    input: typeof ListQuarantinedRequestSchema;
+    output: typeof ListQuarantinedResponseSchema;
+  },
+  /**
+   * ReverifyQuarantined verifies kept requests again with the secrets of now, as
+   * of the time they were received. What is authentic goes the way of every
+   * webhook and leaves the quarantine; the rest stays.
+   *
+   * @generated from rpc bursar.webhook.v1.DeliveryService.ReverifyQuarantined
+   */
+  reverifyQuarantined: {
+    methodKind: "unary";
+    input: typeof ReverifyQuarantinedRequestSchema;
+    output: typeof ReverifyQuarantinedResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_bursar_webhook_v1_delivery_service, 0);

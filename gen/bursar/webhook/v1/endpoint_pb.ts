@@ -13,11 +13,12 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/webhook/v1/endpoint.proto.
  */
 export const file_bursar_webhook_v1_endpoint: GenFile = /*@__PURE__*/
-  fileDesc("CiBidXJzYXIvd2ViaG9vay92MS9lbmRwb2ludC5wcm90bxIRYnVyc2FyLndlYmhvb2sudjEiUgoNR2F0ZXdheUNvbmZpZxJBCgllbmRwb2ludHMYASADKAsyIS5idXJzYXIud2ViaG9vay52MS5FbmRwb2ludENvbmZpZ0ILukgIkgEFCAEQ6Aci/gMKDkVuZHBvaW50Q29uZmlnEjEKC2VuZHBvaW50X2lkGAEgASgJQhy6SBlyFzIVXltBLVphLXowLTlfLV17OCw2NH0kEjcKEHByb3ZpZGVyX2FjY291bnQYAiABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8uLV17MSw2NH0kEjAKCWxlZGdlcl9pZBgDIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSOQoHc2VjcmV0cxgEIAMoCzIcLmJ1cnNhci53ZWJob29rLnYxLlNlY3JldFJlZkIKukgHkgEECAEQCBIjCg5ib2R5X2J5dGVzX21heBgFIAEoBUILukgIGgYYoPc2KAASIgoMdG9sZXJhbmNlX21zGAYgASgFQgy6SAkaBxiAuJkpKAASMQoGc3RyaXBlGAcgASgLMh8uYnVyc2FyLndlYmhvb2sudjEuU3RyaXBlQ29uZmlnSAASRgoRc3RhbmRhcmRfd2ViaG9va3MYCCABKAsyKS5idXJzYXIud2ViaG9vay52MS5TdGFuZGFyZFdlYmhvb2tzQ29uZmlnSAASPAoMZ2VuZXJpY19obWFjGAkgASgLMiQuYnVyc2FyLndlYmhvb2sudjEuR2VuZXJpY0htYWNDb25maWdIAEIRCghwcm92aWRlchIFukgCCAEi1gEKCVNlY3JldFJlZhIXCgRmaWxlGAEgASgJQge6SARyAhABSAASNgoLZW52aXJvbm1lbnQYAiABKAlCH7pIHHIaMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiRIABIzCg9ub3RfYmVmb3JlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDm5vdF9hZnRlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIPCgZzb3VyY2USBbpIAggBIg4KDFN0cmlwZUNvbmZpZyIYChZTdGFuZGFyZFdlYmhvb2tzQ29uZmlnIscDChFHZW5lcmljSG1hY0NvbmZpZxI1ChBzaWduYXR1cmVfaGVhZGVyGAEgASgJQhu6SBhyFjIUXltBLVphLXowLTktXXsxLDY0fSQSIQoQc2lnbmF0dXJlX3ByZWZpeBgCIAEoCUIHukgEcgIYIBI/CglhbGdvcml0aG0YAyABKA4yIC5idXJzYXIud2ViaG9vay52MS5IbWFjQWxnb3JpdGhtQgq6SAeCAQQQASAAEkwKEnNpZ25hdHVyZV9lbmNvZGluZxgEIAEoDjIkLmJ1cnNhci53ZWJob29rLnYxLlNpZ25hdHVyZUVuY29kaW5nQgq6SAeCAQQQASAAEkAKDGtleV9lbmNvZGluZxgFIAEoDjIeLmJ1cnNhci53ZWJob29rLnYxLktleUVuY29kaW5nQgq6SAeCAQQQASAAEiAKDnNpZ25lZF9jb250ZW50GAYgASgJQgi6SAVyAxiAAhI1ChB0aW1lc3RhbXBfaGVhZGVyGAcgASgJQhu6SBhyFjIUXltBLVphLXowLTktXXswLDY0fSQSLgoJaWRfaGVhZGVyGAggASgJQhu6SBhyFjIUXltBLVphLXowLTktXXswLDY0fSQqfgoNSG1hY0FsZ29yaXRobRIeChpITUFDX0FMR09SSVRITV9VTlNQRUNJRklFRBAAEhkKFUhNQUNfQUxHT1JJVEhNX1NIQTI1NhABEhkKFUhNQUNfQUxHT1JJVEhNX1NIQTUxMhACEhcKE0hNQUNfQUxHT1JJVEhNX1NIQTEQAypyChFTaWduYXR1cmVFbmNvZGluZxIiCh5TSUdOQVRVUkVfRU5DT0RJTkdfVU5TUEVDSUZJRUQQABIaChZTSUdOQVRVUkVfRU5DT0RJTkdfSEVYEAESHQoZU0lHTkFUVVJFX0VOQ09ESU5HX0JBU0U2NBACKnEKC0tleUVuY29kaW5nEhwKGEtFWV9FTkNPRElOR19VTlNQRUNJRklFRBAAEhUKEUtFWV9FTkNPRElOR19VVEY4EAESFAoQS0VZX0VOQ09ESU5HX0hFWBACEhcKE0tFWV9FTkNPRElOR19CQVNFNjQQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiBidXJzYXIvd2ViaG9vay92MS9lbmRwb2ludC5wcm90bxIRYnVyc2FyLndlYmhvb2sudjEi8QEKDUdhdGV3YXlDb25maWcSQQoJZW5kcG9pbnRzGAEgAygLMiEuYnVyc2FyLndlYmhvb2sudjEuRW5kcG9pbnRDb25maWdCC7pICJIBBQgBEOgHEikKD3RydXN0ZWRfcHJveGllcxgCIAMoCUIQukgNkgEKEEAYASIEcgIYQBI8ChB1bnZlcmlmaWVkX2xpbWl0GAMgASgLMiIuYnVyc2FyLndlYmhvb2sudjEuVW52ZXJpZmllZExpbWl0EjQKDnF1YXJhbnRpbmVfa2V5GAQgASgLMhwuYnVyc2FyLndlYmhvb2sudjEuU2VjcmV0UmVmIk4KD1VudmVyaWZpZWRMaW1pdBIfCgpwZXJfbWludXRlGAEgASgFQgu6SAgaBhigjQYoABIaCgVidXJzdBgCIAEoBUILukgIGgYYoI0GKAAi8wwKDkVuZHBvaW50Q29uZmlnEjEKC2VuZHBvaW50X2lkGAEgASgJQhy6SBlyFzIVXltBLVphLXowLTlfLV17OCw2NH0kEjcKEHByb3ZpZGVyX2FjY291bnQYAiABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8uLV17MSw2NH0kEjAKCWxlZGdlcl9pZBgDIAEoCUIdukgachgyFl5bYS16XVthLXowLTktXXswLDYyfSQSNwoHc2VjcmV0cxgEIAMoCzIcLmJ1cnNhci53ZWJob29rLnYxLlNlY3JldFJlZkIIukgFkgECEAgSJAoOYm9keV9ieXRlc19tYXgYBSABKAVCDLpICRoHGICAwAwoABIiCgx0b2xlcmFuY2VfbXMYBiABKAVCDLpICRoHGIC4mSkoABIxCgZzdHJpcGUYByABKAsyHy5idXJzYXIud2ViaG9vay52MS5TdHJpcGVDb25maWdIABJGChFzdGFuZGFyZF93ZWJob29rcxgIIAEoCzIpLmJ1cnNhci53ZWJob29rLnYxLlN0YW5kYXJkV2ViaG9va3NDb25maWdIABI8CgxnZW5lcmljX2htYWMYCSABKAsyJC5idXJzYXIud2ViaG9vay52MS5HZW5lcmljSG1hY0NvbmZpZ0gAEi0KBHN2aXgYFCABKAsyHS5idXJzYXIud2ViaG9vay52MS5Tdml4Q29uZmlnSAASMQoGZ2l0aHViGBUgASgLMh8uYnVyc2FyLndlYmhvb2sudjEuR2l0aHViQ29uZmlnSAASMwoHc2hvcGlmeRgWIAEoCzIgLmJ1cnNhci53ZWJob29rLnYxLlNob3BpZnlDb25maWdIABIxCgZwYWRkbGUYFyABKAsyHy5idXJzYXIud2ViaG9vay52MS5QYWRkbGVDb25maWdIABIvCgVhZHllbhgYIAEoCzIeLmJ1cnNhci53ZWJob29rLnYxLkFkeWVuQ29uZmlnSAASMQoGcGF5cGFsGBkgASgLMh8uYnVyc2FyLndlYmhvb2sudjEuUGF5cGFsQ29uZmlnSAASMQoGc3F1YXJlGBogASgLMh8uYnVyc2FyLndlYmhvb2sudjEuU3F1YXJlQ29uZmlnSAASPgoNbGVtb25fc3F1ZWV6eRgbIAEoCzIlLmJ1cnNhci53ZWJob29rLnYxLkxlbW9uU3F1ZWV6eUNvbmZpZ0gAEjUKCHJhem9ycGF5GBwgASgLMiEuYnVyc2FyLndlYmhvb2sudjEuUmF6b3JwYXlDb25maWdIABIxCgZtb2xsaWUYHSABKAsyHy5idXJzYXIud2ViaG9vay52MS5Nb2xsaWVDb25maWdIABI3CglicmFpbnRyZWUYHiABKAsyIi5idXJzYXIud2ViaG9vay52MS5CcmFpbnRyZWVDb25maWdIABI1Cghjb2luYmFzZRgfIAEoCzIhLmJ1cnNhci53ZWJob29rLnYxLkNvaW5iYXNlQ29uZmlnSAASLwoFc2xhY2sYICABKAsyHi5idXJzYXIud2ViaG9vay52MS5TbGFja0NvbmZpZ0gAEjEKBnR3aWxpbxghIAEoCzIfLmJ1cnNhci53ZWJob29rLnYxLlR3aWxpb0NvbmZpZ0gAEjwKDG1lcmNhZG9fcGFnbxgiIAEoCzIkLmJ1cnNhci53ZWJob29rLnYxLk1lcmNhZG9QYWdvQ29uZmlnSAASMwoJdGVuYW50X2lkGAogASgJQiC6SB1yGzIZXihbYS16XVthLXowLTktXXswLDYyfSk/JBIYCgZmaWx0ZXIYCyABKAlCCLpIBXIDGIAQEjMKCWFkZHJlc3NlcxgMIAEoCzIgLmJ1cnNhci53ZWJob29rLnYxLkFkZHJlc3NQb2xpY3kSQAoNb3V0YWdlX3BvbGljeRgNIAEoDjIfLmJ1cnNhci53ZWJob29rLnYxLk91dGFnZVBvbGljeUIIukgFggECEAESKQoDYWNrGA4gASgLMhwuYnVyc2FyLndlYmhvb2sudjEuQWNrQ29uZmlnEi0KEWNvbnRlbnRfZW5jb2RpbmdzGA8gAygJQhK6SA+SAQwYASIIcgZSBGd6aXASNwoKcXVhcmFudGluZRgQIAEoCzIjLmJ1cnNhci53ZWJob29rLnYxLlF1YXJhbnRpbmVDb25maWdCEQoIcHJvdmlkZXISBbpIAggBIm0KDUFkZHJlc3NQb2xpY3kSIgoFYWxsb3cYASADKAlCE7pIEJIBDQgBEIACGAEiBHICGEASOAoEbW9kZRgCIAEoDjIeLmJ1cnNhci53ZWJob29rLnYxLkFkZHJlc3NNb2RlQgq6SAeCAQQQASAAIncKCUFja0NvbmZpZxIbCgZzdGF0dXMYASABKAVCC7pICBoGGKsCKMgBEiAKBGJvZHkYAiABKAlCErpID3INGIAIMgheWyAtfl0qJBIrCgxjb250ZW50X3R5cGUYAyABKAlCFbpIEnIQMg5eWyAtfl17MCwxMjh9JCJSChBRdWFyYW50aW5lQ29uZmlnEh4KCmtlZXBfaG91cnMYASABKAVCCrpIBxoFGKgBKAASHgoKcGVyX21pbnV0ZRgCIAEoBUIKukgHGgUYkE4oACLWAQoJU2VjcmV0UmVmEhcKBGZpbGUYASABKAlCB7pIBHICEAFIABI2CgtlbnZpcm9ubWVudBgCIAEoCUIfukgcchoyGF5bQS1aYS16X11bQS1aYS16MC05X10qJEgAEjMKD25vdF9iZWZvcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObm90X2FmdGVyX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQg8KBnNvdXJjZRIFukgCCAEiDgoMU3RyaXBlQ29uZmlnIhgKFlN0YW5kYXJkV2ViaG9va3NDb25maWciDAoKU3ZpeENvbmZpZyIOCgxHaXRodWJDb25maWciDwoNU2hvcGlmeUNvbmZpZyIOCgxQYWRkbGVDb25maWcikAEKC0FkeWVuQ29uZmlnEkMKEW1lcmNoYW50X2FjY291bnRzGAEgAygJQii6SCWSASIIARBAGAEiGnIYMhZeW0EtWmEtejAtOV8uLV17MSw2NH0kEjwKB3Byb2R1Y3QYAiABKA4yHy5idXJzYXIud2ViaG9vay52MS5BZHllblByb2R1Y3RCCrpIB4IBBBABIAAiVwoMUGF5cGFsQ29uZmlnEg8KB3NhbmRib3gYASABKAgSNgoKZmV0Y2hfYmFjaxgCIAEoCzIiLmJ1cnNhci53ZWJob29rLnYxLkZldGNoQmFja0NvbmZpZyJFCgxTcXVhcmVDb25maWcSNQoQbm90aWZpY2F0aW9uX3VybBgBIAEoCUIbukgYchYYgAQyEV5odHRwcz86Ly9bIS1+XSskIhQKEkxlbW9uU3F1ZWV6eUNvbmZpZyIQCg5SYXpvcnBheUNvbmZpZyJXCgxNb2xsaWVDb25maWcSDwoHY2xhc3NpYxgBIAEoCBI2CgpmZXRjaF9iYWNrGAIgASgLMiIuYnVyc2FyLndlYmhvb2sudjEuRmV0Y2hCYWNrQ29uZmlnIkEKD0JyYWludHJlZUNvbmZpZxIuCgpwdWJsaWNfa2V5GAEgASgJQhq6SBdyFTITXltBLVphLXowLTldezEsNjR9JCIQCg5Db2luYmFzZUNvbmZpZyINCgtTbGFja0NvbmZpZyJFCgxUd2lsaW9Db25maWcSNQoQbm90aWZpY2F0aW9uX3VybBgBIAEoCUIbukgYchYYgAQyEV5odHRwcz86Ly9bIS1+XSskIksKEU1lcmNhZG9QYWdvQ29uZmlnEjYKCmZldGNoX2JhY2sYASABKAsyIi5idXJzYXIud2ViaG9vay52MS5GZXRjaEJhY2tDb25maWci1AEKD0ZldGNoQmFja0NvbmZpZxIvCgljbGllbnRfaWQYASABKAsyHC5idXJzYXIud2ViaG9vay52MS5TZWNyZXRSZWYSNQoHYXBpX2tleRgCIAEoCzIcLmJ1cnNhci53ZWJob29rLnYxLlNlY3JldFJlZkIGukgDyAEBElkKDGFwaV9iYXNlX3VybBgDIAEoCUJDukhAcj4yPF4oaHR0cHM/Oi8vKDEyN1wuMFwuMFwuMXxsb2NhbGhvc3R8XFs6OjFcXSkoOlswLTldezEsNX0pPyk/JCLHAwoRR2VuZXJpY0htYWNDb25maWcSNQoQc2lnbmF0dXJlX2hlYWRlchgBIAEoCUIbukgYchYyFF5bQS1aYS16MC05LV17MSw2NH0kEiEKEHNpZ25hdHVyZV9wcmVmaXgYAiABKAlCB7pIBHICGCASPwoJYWxnb3JpdGhtGAMgASgOMiAuYnVyc2FyLndlYmhvb2sudjEuSG1hY0FsZ29yaXRobUIKukgHggEEEAEgABJMChJzaWduYXR1cmVfZW5jb2RpbmcYBCABKA4yJC5idXJzYXIud2ViaG9vay52MS5TaWduYXR1cmVFbmNvZGluZ0IKukgHggEEEAEgABJACgxrZXlfZW5jb2RpbmcYBSABKA4yHi5idXJzYXIud2ViaG9vay52MS5LZXlFbmNvZGluZ0IKukgHggEEEAEgABIgCg5zaWduZWRfY29udGVudBgGIAEoCUIIukgFcgMYgAISNQoQdGltZXN0YW1wX2hlYWRlchgHIAEoCUIbukgYchYyFF5bQS1aYS16MC05LV17MCw2NH0kEi4KCWlkX2hlYWRlchgIIAEoCUIbukgYchYyFF5bQS1aYS16MC05LV17MCw2NH0kKl8KC0FkZHJlc3NNb2RlEhwKGEFERFJFU1NfTU9ERV9VTlNQRUNJRklFRBAAEhgKFEFERFJFU1NfTU9ERV9PQlNFUlZFEAESGAoUQUREUkVTU19NT0RFX0VORk9SQ0UQAipfCgxPdXRhZ2VQb2xpY3kSHQoZT1VUQUdFX1BPTElDWV9VTlNQRUNJRklFRBAAEhcKE09VVEFHRV9QT0xJQ1lfUkVUUlkQARIXChNPVVRBR0VfUE9MSUNZX1NQT09MEAIqZQoMQWR5ZW5Qcm9kdWN0Eh0KGUFEWUVOX1BST0RVQ1RfVU5TUEVDSUZJRUQQABIaChZBRFlFTl9QUk9EVUNUX1BBWU1FTlRTEAESGgoWQURZRU5fUFJPRFVDVF9QTEFURk9STRACKn4KDUhtYWNBbGdvcml0aG0SHgoaSE1BQ19BTEdPUklUSE1fVU5TUEVDSUZJRUQQABIZChVITUFDX0FMR09SSVRITV9TSEEyNTYQARIZChVITUFDX0FMR09SSVRITV9TSEE1MTIQAhIXChNITUFDX0FMR09SSVRITV9TSEExEAMqcgoRU2lnbmF0dXJlRW5jb2RpbmcSIgoeU0lHTkFUVVJFX0VOQ09ESU5HX1VOU1BFQ0lGSUVEEAASGgoWU0lHTkFUVVJFX0VOQ09ESU5HX0hFWBABEh0KGVNJR05BVFVSRV9FTkNPRElOR19CQVNFNjQQAipxCgtLZXlFbmNvZGluZxIcChhLRVlfRU5DT0RJTkdfVU5TUEVDSUZJRUQQABIVChFLRVlfRU5DT0RJTkdfVVRGOBABEhQKEEtFWV9FTkNPRElOR19IRVgQAhIXChNLRVlfRU5DT0RJTkdfQkFTRTY0EANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * GatewayConfig is the gateway's configuration file, in JSON or YAML. It is
- * refused as a whole when one endpoint in it is unsound.
+ * refused as a whole when one endpoint in it is unsound; a running gateway then
+ * keeps the one it has.
  *
  * @generated from message bursar.webhook.v1.GatewayConfig
  */
@@ -28,6 +29,28 @@ export type GatewayConfig = Message<"bursar.webhook.v1.GatewayConfig"> & {
    * @generated from field: repeated bursar.webhook.v1.EndpointConfig endpoints = 1;
    */
   endpoints: EndpointConfig[];
+
+  /**
+   * Addresses and networks of proxies in front of the door, in CIDR notation.
+   * Only what they say in `X-Forwarded-For` is believed.
+   *
+   * @generated from field: repeated string trusted_proxies = 2;
+   */
+  trustedProxies: string[];
+
+  /**
+   * Bounds for requests that are not authentic. Absent: the defaults of its fields.
+   *
+   * @generated from field: bursar.webhook.v1.UnverifiedLimit unverified_limit = 3;
+   */
+  unverifiedLimit?: UnverifiedLimit | undefined;
+
+  /**
+   * Key that encrypts what the quarantine keeps. Needed when an endpoint has a quarantine.
+   *
+   * @generated from field: bursar.webhook.v1.SecretRef quarantine_key = 4;
+   */
+  quarantineKey?: SecretRef | undefined;
 };
 
 /**
@@ -36,6 +59,35 @@ export type GatewayConfig = Message<"bursar.webhook.v1.GatewayConfig"> & {
  */
 export const GatewayConfigSchema: GenMessage<GatewayConfig> = /*@__PURE__*/
   messageDesc(file_bursar_webhook_v1_endpoint, 0);
+
+/**
+ * UnverifiedLimit bounds requests that fail verification, for each client
+ * address. Authentic requests never count, however many they are.
+ *
+ * @generated from message bursar.webhook.v1.UnverifiedLimit
+ */
+export type UnverifiedLimit = Message<"bursar.webhook.v1.UnverifiedLimit"> & {
+  /**
+   * Failures a minute that an address may go on with; zero means 60.
+   *
+   * @generated from field: int32 per_minute = 1;
+   */
+  perMinute: number;
+
+  /**
+   * Failures at once before that counts; zero means 100.
+   *
+   * @generated from field: int32 burst = 2;
+   */
+  burst: number;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.UnverifiedLimit.
+ * Use `create(UnverifiedLimitSchema)` to create a new message.
+ */
+export const UnverifiedLimitSchema: GenMessage<UnverifiedLimit> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 1);
 
 /**
  * EndpointConfig is a door for one account at one provider,
@@ -68,6 +120,7 @@ export type EndpointConfig = Message<"bursar.webhook.v1.EndpointConfig"> & {
 
   /**
    * Secrets, of which any active one may verify; several while one is rotated.
+   * Only a provider that signs nothing has none.
    *
    * @generated from field: repeated bursar.webhook.v1.SecretRef secrets = 4;
    */
@@ -117,7 +170,180 @@ export type EndpointConfig = Message<"bursar.webhook.v1.EndpointConfig"> & {
      */
     value: GenericHmacConfig;
     case: "genericHmac";
+  } | {
+    /**
+     * Svix, with the same payload.
+     *
+     * @generated from field: bursar.webhook.v1.SvixConfig svix = 20;
+     */
+    value: SvixConfig;
+    case: "svix";
+  } | {
+    /**
+     * GitHub.
+     *
+     * @generated from field: bursar.webhook.v1.GithubConfig github = 21;
+     */
+    value: GithubConfig;
+    case: "github";
+  } | {
+    /**
+     * Shopify.
+     *
+     * @generated from field: bursar.webhook.v1.ShopifyConfig shopify = 22;
+     */
+    value: ShopifyConfig;
+    case: "shopify";
+  } | {
+    /**
+     * Paddle Billing.
+     *
+     * @generated from field: bursar.webhook.v1.PaddleConfig paddle = 23;
+     */
+    value: PaddleConfig;
+    case: "paddle";
+  } | {
+    /**
+     * Adyen.
+     *
+     * @generated from field: bursar.webhook.v1.AdyenConfig adyen = 24;
+     */
+    value: AdyenConfig;
+    case: "adyen";
+  } | {
+    /**
+     * PayPal.
+     *
+     * @generated from field: bursar.webhook.v1.PaypalConfig paypal = 25;
+     */
+    value: PaypalConfig;
+    case: "paypal";
+  } | {
+    /**
+     * Square.
+     *
+     * @generated from field: bursar.webhook.v1.SquareConfig square = 26;
+     */
+    value: SquareConfig;
+    case: "square";
+  } | {
+    /**
+     * Lemon Squeezy.
+     *
+     * @generated from field: bursar.webhook.v1.LemonSqueezyConfig lemon_squeezy = 27;
+     */
+    value: LemonSqueezyConfig;
+    case: "lemonSqueezy";
+  } | {
+    /**
+     * Razorpay.
+     *
+     * @generated from field: bursar.webhook.v1.RazorpayConfig razorpay = 28;
+     */
+    value: RazorpayConfig;
+    case: "razorpay";
+  } | {
+    /**
+     * Mollie.
+     *
+     * @generated from field: bursar.webhook.v1.MollieConfig mollie = 29;
+     */
+    value: MollieConfig;
+    case: "mollie";
+  } | {
+    /**
+     * Braintree.
+     *
+     * @generated from field: bursar.webhook.v1.BraintreeConfig braintree = 30;
+     */
+    value: BraintreeConfig;
+    case: "braintree";
+  } | {
+    /**
+     * Coinbase Commerce.
+     *
+     * @generated from field: bursar.webhook.v1.CoinbaseConfig coinbase = 31;
+     */
+    value: CoinbaseConfig;
+    case: "coinbase";
+  } | {
+    /**
+     * Slack.
+     *
+     * @generated from field: bursar.webhook.v1.SlackConfig slack = 32;
+     */
+    value: SlackConfig;
+    case: "slack";
+  } | {
+    /**
+     * Twilio.
+     *
+     * @generated from field: bursar.webhook.v1.TwilioConfig twilio = 33;
+     */
+    value: TwilioConfig;
+    case: "twilio";
+  } | {
+    /**
+     * Mercado Pago.
+     *
+     * @generated from field: bursar.webhook.v1.MercadoPagoConfig mercado_pago = 34;
+     */
+    value: MercadoPagoConfig;
+    case: "mercadoPago";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Who the endpoint belongs to, where several share a gateway. Empty means the
+   * only one. Tenants never share an event, even of one account.
+   *
+   * @generated from field: string tenant_id = 10;
+   */
+  tenantId: string;
+
+  /**
+   * CEL over the parsed event, for example `event.livemode == true`: what it is
+   * false for is stored and acknowledged, and not turned into payments. Empty:
+   * everything is. See docs/gateway.md.
+   *
+   * @generated from field: string filter = 11;
+   */
+  filter: string;
+
+  /**
+   * Addresses it may be called from. Absent: any.
+   *
+   * @generated from field: bursar.webhook.v1.AddressPolicy addresses = 12;
+   */
+  addresses?: AddressPolicy | undefined;
+
+  /**
+   * What happens while the broker is away.
+   *
+   * @generated from field: bursar.webhook.v1.OutagePolicy outage_policy = 13;
+   */
+  outagePolicy: OutagePolicy;
+
+  /**
+   * Another acknowledgement than the provider's own.
+   *
+   * @generated from field: bursar.webhook.v1.AckConfig ack = 14;
+   */
+  ack?: AckConfig | undefined;
+
+  /**
+   * Content encodings that are accepted besides none: `gzip`. The decoded bytes
+   * are what is verified, bounded and stored.
+   *
+   * @generated from field: repeated string content_encodings = 15;
+   */
+  contentEncodings: string[];
+
+  /**
+   * Keeps what was refused, for when a secret turns out wrong. Absent: nothing is.
+   *
+   * @generated from field: bursar.webhook.v1.QuarantineConfig quarantine = 16;
+   */
+  quarantine?: QuarantineConfig | undefined;
 };
 
 /**
@@ -125,7 +351,99 @@ export type EndpointConfig = Message<"bursar.webhook.v1.EndpointConfig"> & {
  * Use `create(EndpointConfigSchema)` to create a new message.
  */
 export const EndpointConfigSchema: GenMessage<EndpointConfig> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_endpoint, 1);
+  messageDesc(file_bursar_webhook_v1_endpoint, 2);
+
+/**
+ * AddressPolicy says which addresses a provider sends from.
+ *
+ * @generated from message bursar.webhook.v1.AddressPolicy
+ */
+export type AddressPolicy = Message<"bursar.webhook.v1.AddressPolicy"> & {
+  /**
+   * Addresses and networks in CIDR notation, IPv4 or IPv6.
+   *
+   * @generated from field: repeated string allow = 1;
+   */
+  allow: string[];
+
+  /**
+   * What to do about others.
+   *
+   * @generated from field: bursar.webhook.v1.AddressMode mode = 2;
+   */
+  mode: AddressMode;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.AddressPolicy.
+ * Use `create(AddressPolicySchema)` to create a new message.
+ */
+export const AddressPolicySchema: GenMessage<AddressPolicy> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 3);
+
+/**
+ * AckConfig is an acknowledgement other than the provider's own.
+ *
+ * @generated from message bursar.webhook.v1.AckConfig
+ */
+export type AckConfig = Message<"bursar.webhook.v1.AckConfig"> & {
+  /**
+   * Status, 200 to 299.
+   *
+   * @generated from field: int32 status = 1;
+   */
+  status: number;
+
+  /**
+   * Body, printable ASCII.
+   *
+   * @generated from field: string body = 2;
+   */
+  body: string;
+
+  /**
+   * Content type of the body; empty means `text/plain`.
+   *
+   * @generated from field: string content_type = 3;
+   */
+  contentType: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.AckConfig.
+ * Use `create(AckConfigSchema)` to create a new message.
+ */
+export const AckConfigSchema: GenMessage<AckConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 4);
+
+/**
+ * QuarantineConfig bounds what is kept of refused requests.
+ *
+ * @generated from message bursar.webhook.v1.QuarantineConfig
+ */
+export type QuarantineConfig = Message<"bursar.webhook.v1.QuarantineConfig"> & {
+  /**
+   * How long one is kept, in hours; zero means 24.
+   *
+   * @generated from field: int32 keep_hours = 1;
+   */
+  keepHours: number;
+
+  /**
+   * Most that are kept a minute, so that a flood cannot crowd out the rest;
+   * zero means 60.
+   *
+   * @generated from field: int32 per_minute = 2;
+   */
+  perMinute: number;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.QuarantineConfig.
+ * Use `create(QuarantineConfigSchema)` to create a new message.
+ */
+export const QuarantineConfigSchema: GenMessage<QuarantineConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 5);
 
 /**
  * SecretRef says where a secret is found. The secret itself is never written
@@ -177,7 +495,7 @@ export type SecretRef = Message<"bursar.webhook.v1.SecretRef"> & {
  * Use `create(SecretRefSchema)` to create a new message.
  */
 export const SecretRefSchema: GenMessage<SecretRef> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_endpoint, 2);
+  messageDesc(file_bursar_webhook_v1_endpoint, 6);
 
 /**
  * StripeConfig marks an endpoint as Stripe's. The secret is used whole,
@@ -193,11 +511,12 @@ export type StripeConfig = Message<"bursar.webhook.v1.StripeConfig"> & {
  * Use `create(StripeConfigSchema)` to create a new message.
  */
 export const StripeConfigSchema: GenMessage<StripeConfig> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_endpoint, 3);
+  messageDesc(file_bursar_webhook_v1_endpoint, 7);
 
 /**
- * StandardWebhooksConfig marks an endpoint as one of Standard Webhooks. The
- * secret is `whsec_` and 24 to 64 bytes in base64.
+ * StandardWebhooksConfig marks an endpoint as one of Standard Webhooks. A secret
+ * is `whsec_` and 24 to 64 bytes in base64 (v1), or the sender's public key,
+ * `whpk_` and 32 bytes in base64 (v1a).
  *
  * @generated from message bursar.webhook.v1.StandardWebhooksConfig
  */
@@ -209,7 +528,339 @@ export type StandardWebhooksConfig = Message<"bursar.webhook.v1.StandardWebhooks
  * Use `create(StandardWebhooksConfigSchema)` to create a new message.
  */
 export const StandardWebhooksConfigSchema: GenMessage<StandardWebhooksConfig> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_endpoint, 4);
+  messageDesc(file_bursar_webhook_v1_endpoint, 8);
+
+/**
+ * SvixConfig marks an endpoint as Svix's. The secret is `whsec_` and 24 to 64
+ * bytes in base64.
+ *
+ * @generated from message bursar.webhook.v1.SvixConfig
+ */
+export type SvixConfig = Message<"bursar.webhook.v1.SvixConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.SvixConfig.
+ * Use `create(SvixConfigSchema)` to create a new message.
+ */
+export const SvixConfigSchema: GenMessage<SvixConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 9);
+
+/**
+ * GithubConfig marks an endpoint as GitHub's. The secret is the text entered there.
+ *
+ * @generated from message bursar.webhook.v1.GithubConfig
+ */
+export type GithubConfig = Message<"bursar.webhook.v1.GithubConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.GithubConfig.
+ * Use `create(GithubConfigSchema)` to create a new message.
+ */
+export const GithubConfigSchema: GenMessage<GithubConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 10);
+
+/**
+ * ShopifyConfig marks an endpoint as Shopify's. The secret is the app's client secret.
+ *
+ * @generated from message bursar.webhook.v1.ShopifyConfig
+ */
+export type ShopifyConfig = Message<"bursar.webhook.v1.ShopifyConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.ShopifyConfig.
+ * Use `create(ShopifyConfigSchema)` to create a new message.
+ */
+export const ShopifyConfigSchema: GenMessage<ShopifyConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 11);
+
+/**
+ * PaddleConfig marks an endpoint as Paddle Billing's. The secret is used whole,
+ * `pdl_ntfset_` included.
+ *
+ * @generated from message bursar.webhook.v1.PaddleConfig
+ */
+export type PaddleConfig = Message<"bursar.webhook.v1.PaddleConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.PaddleConfig.
+ * Use `create(PaddleConfigSchema)` to create a new message.
+ */
+export const PaddleConfigSchema: GenMessage<PaddleConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 12);
+
+/**
+ * AdyenConfig marks an endpoint as Adyen's. The secret is the HMAC key, in hexadecimal.
+ *
+ * @generated from message bursar.webhook.v1.AdyenConfig
+ */
+export type AdyenConfig = Message<"bursar.webhook.v1.AdyenConfig"> & {
+  /**
+   * Merchant accounts whose items are accepted. One account's item could
+   * otherwise be passed off as another's.
+   *
+   * @generated from field: repeated string merchant_accounts = 1;
+   */
+  merchantAccounts: string[];
+
+  /**
+   * Which of Adyen's two ways of signing the endpoint has.
+   *
+   * @generated from field: bursar.webhook.v1.AdyenProduct product = 2;
+   */
+  product: AdyenProduct;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.AdyenConfig.
+ * Use `create(AdyenConfigSchema)` to create a new message.
+ */
+export const AdyenConfigSchema: GenMessage<AdyenConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 13);
+
+/**
+ * PaypalConfig marks an endpoint as PayPal's. The secret is the webhook's id.
+ * Its signature does not attest the body, so the event is fetched from PayPal
+ * before it counts.
+ *
+ * @generated from message bursar.webhook.v1.PaypalConfig
+ */
+export type PaypalConfig = Message<"bursar.webhook.v1.PaypalConfig"> & {
+  /**
+   * Sandbox instead of live.
+   *
+   * @generated from field: bool sandbox = 1;
+   */
+  sandbox: boolean;
+
+  /**
+   * How to ask PayPal for the event. Absent: webhooks are held as unconfirmed.
+   *
+   * @generated from field: bursar.webhook.v1.FetchBackConfig fetch_back = 2;
+   */
+  fetchBack?: FetchBackConfig | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.PaypalConfig.
+ * Use `create(PaypalConfigSchema)` to create a new message.
+ */
+export const PaypalConfigSchema: GenMessage<PaypalConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 14);
+
+/**
+ * SquareConfig marks an endpoint as Square's. The secret is the signature key.
+ *
+ * @generated from message bursar.webhook.v1.SquareConfig
+ */
+export type SquareConfig = Message<"bursar.webhook.v1.SquareConfig"> & {
+  /**
+   * Address that Square posts to, exactly as it is entered there: it is signed.
+   *
+   * @generated from field: string notification_url = 1;
+   */
+  notificationUrl: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.SquareConfig.
+ * Use `create(SquareConfigSchema)` to create a new message.
+ */
+export const SquareConfigSchema: GenMessage<SquareConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 15);
+
+/**
+ * LemonSqueezyConfig marks an endpoint as Lemon Squeezy's. The secret is the
+ * text entered there.
+ *
+ * @generated from message bursar.webhook.v1.LemonSqueezyConfig
+ */
+export type LemonSqueezyConfig = Message<"bursar.webhook.v1.LemonSqueezyConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.LemonSqueezyConfig.
+ * Use `create(LemonSqueezyConfigSchema)` to create a new message.
+ */
+export const LemonSqueezyConfigSchema: GenMessage<LemonSqueezyConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 16);
+
+/**
+ * RazorpayConfig marks an endpoint as Razorpay's. The secret is the webhook's own.
+ *
+ * @generated from message bursar.webhook.v1.RazorpayConfig
+ */
+export type RazorpayConfig = Message<"bursar.webhook.v1.RazorpayConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.RazorpayConfig.
+ * Use `create(RazorpayConfigSchema)` to create a new message.
+ */
+export const RazorpayConfigSchema: GenMessage<RazorpayConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 17);
+
+/**
+ * MollieConfig marks an endpoint as Mollie's. Next-generation webhooks are
+ * signed; classic ones are not, have no secret, and are fetched back.
+ *
+ * @generated from message bursar.webhook.v1.MollieConfig
+ */
+export type MollieConfig = Message<"bursar.webhook.v1.MollieConfig"> & {
+  /**
+   * Classic webhooks instead of signed ones. They need `fetch_back`.
+   *
+   * @generated from field: bool classic = 1;
+   */
+  classic: boolean;
+
+  /**
+   * How to ask Mollie for the payment. Needed for classic webhooks.
+   *
+   * @generated from field: bursar.webhook.v1.FetchBackConfig fetch_back = 2;
+   */
+  fetchBack?: FetchBackConfig | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.MollieConfig.
+ * Use `create(MollieConfigSchema)` to create a new message.
+ */
+export const MollieConfigSchema: GenMessage<MollieConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 18);
+
+/**
+ * BraintreeConfig marks an endpoint as Braintree's. The secret is the private key.
+ *
+ * @generated from message bursar.webhook.v1.BraintreeConfig
+ */
+export type BraintreeConfig = Message<"bursar.webhook.v1.BraintreeConfig"> & {
+  /**
+   * Public key that belongs to the private key.
+   *
+   * @generated from field: string public_key = 1;
+   */
+  publicKey: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.BraintreeConfig.
+ * Use `create(BraintreeConfigSchema)` to create a new message.
+ */
+export const BraintreeConfigSchema: GenMessage<BraintreeConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 19);
+
+/**
+ * CoinbaseConfig marks an endpoint as Coinbase Commerce's. The secret is the
+ * webhook's shared secret.
+ *
+ * @generated from message bursar.webhook.v1.CoinbaseConfig
+ */
+export type CoinbaseConfig = Message<"bursar.webhook.v1.CoinbaseConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.CoinbaseConfig.
+ * Use `create(CoinbaseConfigSchema)` to create a new message.
+ */
+export const CoinbaseConfigSchema: GenMessage<CoinbaseConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 20);
+
+/**
+ * SlackConfig marks an endpoint as Slack's. The secret is the app's signing secret.
+ *
+ * @generated from message bursar.webhook.v1.SlackConfig
+ */
+export type SlackConfig = Message<"bursar.webhook.v1.SlackConfig"> & {
+};
+
+/**
+ * Describes the message bursar.webhook.v1.SlackConfig.
+ * Use `create(SlackConfigSchema)` to create a new message.
+ */
+export const SlackConfigSchema: GenMessage<SlackConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 21);
+
+/**
+ * TwilioConfig marks an endpoint as Twilio's. The secret is the auth token.
+ *
+ * @generated from message bursar.webhook.v1.TwilioConfig
+ */
+export type TwilioConfig = Message<"bursar.webhook.v1.TwilioConfig"> & {
+  /**
+   * Address that Twilio posts to, exactly as it is entered there: it is signed.
+   *
+   * @generated from field: string notification_url = 1;
+   */
+  notificationUrl: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.TwilioConfig.
+ * Use `create(TwilioConfigSchema)` to create a new message.
+ */
+export const TwilioConfigSchema: GenMessage<TwilioConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 22);
+
+/**
+ * MercadoPagoConfig marks an endpoint as Mercado Pago's. The secret is the
+ * webhook's own. The body is not signed, so the payment is fetched before it counts.
+ *
+ * @generated from message bursar.webhook.v1.MercadoPagoConfig
+ */
+export type MercadoPagoConfig = Message<"bursar.webhook.v1.MercadoPagoConfig"> & {
+  /**
+   * How to ask Mercado Pago for the payment. Absent: webhooks are held as unconfirmed.
+   *
+   * @generated from field: bursar.webhook.v1.FetchBackConfig fetch_back = 1;
+   */
+  fetchBack?: FetchBackConfig | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.MercadoPagoConfig.
+ * Use `create(MercadoPagoConfigSchema)` to create a new message.
+ */
+export const MercadoPagoConfigSchema: GenMessage<MercadoPagoConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 23);
+
+/**
+ * FetchBackConfig says how to ask a provider for what its webhook only points at.
+ *
+ * @generated from message bursar.webhook.v1.FetchBackConfig
+ */
+export type FetchBackConfig = Message<"bursar.webhook.v1.FetchBackConfig"> & {
+  /**
+   * Id of the API client, where the provider wants one.
+   *
+   * @generated from field: bursar.webhook.v1.SecretRef client_id = 1;
+   */
+  clientId?: SecretRef | undefined;
+
+  /**
+   * Secret or key of the API.
+   *
+   * @generated from field: bursar.webhook.v1.SecretRef api_key = 2;
+   */
+  apiKey?: SecretRef | undefined;
+
+  /**
+   * Another address of the API than the provider's own, for tests; loopback only.
+   *
+   * @generated from field: string api_base_url = 3;
+   */
+  apiBaseUrl: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.FetchBackConfig.
+ * Use `create(FetchBackConfigSchema)` to create a new message.
+ */
+export const FetchBackConfigSchema: GenMessage<FetchBackConfig> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_endpoint, 24);
 
 /**
  * GenericHmacConfig describes a scheme that signs with an HMAC.
@@ -282,7 +933,130 @@ export type GenericHmacConfig = Message<"bursar.webhook.v1.GenericHmacConfig"> &
  * Use `create(GenericHmacConfigSchema)` to create a new message.
  */
 export const GenericHmacConfigSchema: GenMessage<GenericHmacConfig> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_endpoint, 5);
+  messageDesc(file_bursar_webhook_v1_endpoint, 25);
+
+/**
+ * AddressMode says what happens to a request from an address that is not listed.
+ *
+ * @generated from enum bursar.webhook.v1.AddressMode
+ */
+export const AddressMode = {
+  /**
+   * Never valid.
+   *
+   * @generated from enum value: ADDRESS_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is counted and goes on: to try a list before it counts.
+   *
+   * @generated from enum value: ADDRESS_MODE_OBSERVE = 1;
+   */
+  OBSERVE: 1,
+
+  /**
+   * It is refused with 403 before its body is read.
+   *
+   * @generated from enum value: ADDRESS_MODE_ENFORCE = 2;
+   */
+  ENFORCE: 2,
+} as const;
+
+/**
+ * AddressMode says what happens to a request from an address that is not listed.
+ *
+ * @generated from enum bursar.webhook.v1.AddressMode
+ */
+export type AddressMode = (typeof AddressMode)[keyof typeof AddressMode] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.webhook.v1.AddressMode.
+ */
+export const AddressModeSchema: GenEnum<AddressMode> = /*@__PURE__*/
+  enumDesc(file_bursar_webhook_v1_endpoint, 0);
+
+/**
+ * OutagePolicy says what happens to authentic webhooks while the broker is away.
+ *
+ * @generated from enum bursar.webhook.v1.OutagePolicy
+ */
+export const OutagePolicy = {
+  /**
+   * By the provider: SPOOL when it keeps trying for less than a day, else RETRY.
+   *
+   * @generated from enum value: OUTAGE_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * They get 503, and the provider tries again.
+   *
+   * @generated from enum value: OUTAGE_POLICY_RETRY = 1;
+   */
+  RETRY: 1,
+
+  /**
+   * They go to the spool on the gateway's own disk, and are acknowledged.
+   *
+   * @generated from enum value: OUTAGE_POLICY_SPOOL = 2;
+   */
+  SPOOL: 2,
+} as const;
+
+/**
+ * OutagePolicy says what happens to authentic webhooks while the broker is away.
+ *
+ * @generated from enum bursar.webhook.v1.OutagePolicy
+ */
+export type OutagePolicy = (typeof OutagePolicy)[keyof typeof OutagePolicy] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.webhook.v1.OutagePolicy.
+ */
+export const OutagePolicySchema: GenEnum<OutagePolicy> = /*@__PURE__*/
+  enumDesc(file_bursar_webhook_v1_endpoint, 1);
+
+/**
+ * AdyenProduct tells Adyen's ways of signing apart.
+ *
+ * @generated from enum bursar.webhook.v1.AdyenProduct
+ */
+export const AdyenProduct = {
+  /**
+   * Never valid.
+   *
+   * @generated from enum value: ADYEN_PRODUCT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Standard webhooks of payments: every item carries its own signature.
+   *
+   * @generated from enum value: ADYEN_PRODUCT_PAYMENTS = 1;
+   */
+  PAYMENTS: 1,
+
+  /**
+   * Platform, management and balance webhooks: one header signs the body.
+   *
+   * @generated from enum value: ADYEN_PRODUCT_PLATFORM = 2;
+   */
+  PLATFORM: 2,
+} as const;
+
+/**
+ * AdyenProduct tells Adyen's ways of signing apart.
+ *
+ * @generated from enum bursar.webhook.v1.AdyenProduct
+ */
+export type AdyenProduct = (typeof AdyenProduct)[keyof typeof AdyenProduct] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.webhook.v1.AdyenProduct.
+ */
+export const AdyenProductSchema: GenEnum<AdyenProduct> = /*@__PURE__*/
+  enumDesc(file_bursar_webhook_v1_endpoint, 2);
 
 /**
  * HmacAlgorithm names the hash of an HMAC.
@@ -330,7 +1104,7 @@ export type HmacAlgorithm = (typeof HmacAlgorithm)[keyof typeof HmacAlgorithm] |
  * Describes the enum bursar.webhook.v1.HmacAlgorithm.
  */
 export const HmacAlgorithmSchema: GenEnum<HmacAlgorithm> = /*@__PURE__*/
-  enumDesc(file_bursar_webhook_v1_endpoint, 0);
+  enumDesc(file_bursar_webhook_v1_endpoint, 3);
 
 /**
  * SignatureEncoding says how a signature is written in its header.
@@ -371,7 +1145,7 @@ export type SignatureEncoding = (typeof SignatureEncoding)[keyof typeof Signatur
  * Describes the enum bursar.webhook.v1.SignatureEncoding.
  */
 export const SignatureEncodingSchema: GenEnum<SignatureEncoding> = /*@__PURE__*/
-  enumDesc(file_bursar_webhook_v1_endpoint, 1);
+  enumDesc(file_bursar_webhook_v1_endpoint, 4);
 
 /**
  * KeyEncoding says how a key is written in its secret.
@@ -419,5 +1193,5 @@ export type KeyEncoding = (typeof KeyEncoding)[keyof typeof KeyEncoding] | Unkno
  * Describes the enum bursar.webhook.v1.KeyEncoding.
  */
 export const KeyEncodingSchema: GenEnum<KeyEncoding> = /*@__PURE__*/
-  enumDesc(file_bursar_webhook_v1_endpoint, 2);
+  enumDesc(file_bursar_webhook_v1_endpoint, 5);
 

@@ -8,7 +8,7 @@ import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/vali
 import type { Header } from "../../mesh/v1/dead_letter_pb.ts";
 import { file_bursar_mesh_v1_dead_letter } from "../../mesh/v1/dead_letter_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
-import type { Coverage } from "../../payments/v1/provenance_pb.ts";
+import type { Attestation, Coverage } from "../../payments/v1/provenance_pb.ts";
 import { file_bursar_payments_v1_provenance } from "../../payments/v1/provenance_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bursar/webhook/v1/webhook.proto.
  */
 export const file_bursar_webhook_v1_webhook: GenFile = /*@__PURE__*/
-  fileDesc("Ch9idXJzYXIvd2ViaG9vay92MS93ZWJob29rLnByb3RvEhFidXJzYXIud2ViaG9vay52MSL0BAoPV2ViaG9va1JlY2VpdmVkEh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQBIeCgtlbmRwb2ludF9pZBgCIAEoCUIJukgGcgQQARhAEioKCHByb3ZpZGVyGAMgASgJQhi6SBVyEzIRXlthLXpdW2EtejAtOV9dKiQSNwoQcHJvdmlkZXJfYWNjb3VudBgEIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy4tXXsxLDY0fSQSMAoJbGVkZ2VyX2lkGAUgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIcCgpldmVudF90eXBlGAYgASgJQgi6SAVyAxj/ARIaCghldmVudF9pZBgHIAEoCUIIukgFcgMY/wESFAoEYm9keRgIIAEoDEIGirUYAggEEhwKC2JvZHlfc2hhMjU2GAkgASgMQge6SAR6AmggEiQKDGNvbnRlbnRfdHlwZRgKIAEoCUIOukgFcgMY/wGKtRgCCAQSMQoHaGVhZGVycxgLIAMoCzIWLmJ1cnNhci5tZXNoLnYxLkhlYWRlckIIukgFkgECEEASPQoMdmVyaWZpY2F0aW9uGAwgASgLMh8uYnVyc2FyLndlYmhvb2sudjEuVmVyaWZpY2F0aW9uQga6SAPIAQESOQoNcmVjZWl2ZWRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBATpKirUYRgoIV0VCSE9PS1MSD3dlYmhvb2stZ2F0ZXdheRoPd2ViaG9vay1nYXRld2F5Igp3ZWJob29rX2lkKAEyCndlYmhvb2tfaWQi4AEKDFZlcmlmaWNhdGlvbhIXCgZzY2hlbWUYASABKAlCB7pIBHICEAESGgoJYWxnb3JpdGhtGAIgASgJQge6SARyAhABEi4KD2tleV9maW5nZXJwcmludBgDIAEoCUIVukgSchAyDl5bMC05YS1mXXsxNn0kEjoKCGNvdmVyYWdlGAQgASgOMhwuYnVyc2FyLnBheW1lbnRzLnYxLkNvdmVyYWdlQgq6SAeCAQQQASAAEi8KC3NpZ25lZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIYirUYFAoIV0VCSE9PS1MQWhiAgIABIJAcYgZwcm90bzM", [file_buf_validate_validate, file_bursar_mesh_v1_dead_letter, file_bursar_mesh_v1_policy, file_bursar_payments_v1_provenance, file_google_protobuf_timestamp]);
+  fileDesc("Ch9idXJzYXIvd2ViaG9vay92MS93ZWJob29rLnByb3RvEhFidXJzYXIud2ViaG9vay52MSLQBgoPV2ViaG9va1JlY2VpdmVkEh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQBIeCgtlbmRwb2ludF9pZBgCIAEoCUIJukgGcgQQARhAEioKCHByb3ZpZGVyGAMgASgJQhi6SBVyEzIRXlthLXpdW2EtejAtOV9dKiQSNwoQcHJvdmlkZXJfYWNjb3VudBgEIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy4tXXsxLDY0fSQSMAoJbGVkZ2VyX2lkGAUgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOS1dezAsNjJ9JBIcCgpldmVudF90eXBlGAYgASgJQgi6SAVyAxj/ARIaCghldmVudF9pZBgHIAEoCUIIukgFcgMY/wESFAoEYm9keRgIIAEoDEIGirUYAggEEhwKC2JvZHlfc2hhMjU2GAkgASgMQge6SAR6AmggEiQKDGNvbnRlbnRfdHlwZRgKIAEoCUIOukgFcgMY/wGKtRgCCAQSMQoHaGVhZGVycxgLIAMoCzIWLmJ1cnNhci5tZXNoLnYxLkhlYWRlckIIukgFkgECEEASPQoMdmVyaWZpY2F0aW9uGAwgASgLMh8uYnVyc2FyLndlYmhvb2sudjEuVmVyaWZpY2F0aW9uQga6SAPIAQESOQoNcmVjZWl2ZWRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIzCgl0ZW5hbnRfaWQYDiABKAlCILpIHXIbMhleKFthLXpdW2EtejAtOS1dezAsNjJ9KT8kEikKEXVuc2lnbmVkX2V2ZW50X2lkGA8gASgJQg66SAVyAxj/AYq1GAIIBBIrChN1bnNpZ25lZF9ldmVudF90eXBlGBAgASgJQg66SAVyAxj/AYq1GAIIBBIwCgpib2R5X2NsYWltGBEgASgLMhwuYnVyc2FyLndlYmhvb2sudjEuQm9keUNsYWltEhsKCnBhcnRfaW5kZXgYEiABKAVCB7pIBBoCKAA6Soq1GEYKCFdFQkhPT0tTEg93ZWJob29rLWdhdGV3YXkaD3dlYmhvb2stZ2F0ZXdheSIKd2ViaG9va19pZCgCMgp3ZWJob29rX2lkIk0KCUJvZHlDbGFpbRIbCgpib2R5X2J5dGVzGAEgASgDQge6SAQiAiAAEiMKDnBhcnRfc2VxdWVuY2VzGAIgAygDQgu6SAiSAQUIARCAAiKfAgoQV2ViaG9va0NvbmZpcm1lZBIdCgp3ZWJob29rX2lkGAEgASgJQgm6SAZyBBABGEASOwoHd2ViaG9vaxgCIAEoCzIiLmJ1cnNhci53ZWJob29rLnYxLldlYmhvb2tSZWNlaXZlZEIGukgDyAEBEh0KBGJvZHkYAyABKAxCD7pIBnoEGICAQIq1GAIIBBIWCgRwYXRoGAQgASgJQgi6SAVyAxiABBI4CgxmZXRjaGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6Poq1GDoKCFdFQkhPT0tTEg93ZWJob29rLWdhdGV3YXkaD3dlYmhvb2stZ2F0ZXdheSIKd2ViaG9va19pZCgBIqgCCgxWZXJpZmljYXRpb24SFwoGc2NoZW1lGAEgASgJQge6SARyAhABEhoKCWFsZ29yaXRobRgCIAEoCUIHukgEcgIQARIxCg9rZXlfZmluZ2VycHJpbnQYAyABKAlCGLpIFXITMhFeKFswLTlhLWZdezE2fSk/JBI6Cghjb3ZlcmFnZRgEIAEoDjIcLmJ1cnNhci5wYXltZW50cy52MS5Db3ZlcmFnZUIKukgHggEEEAEgABIvCgtzaWduZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQwoMYXR0ZXN0YXRpb25zGAYgAygLMiMuYnVyc2FyLndlYmhvb2sudjEuRmllbGRBdHRlc3RhdGlvbkIIukgFkgECEEAibwoQRmllbGRBdHRlc3RhdGlvbhIZCgVmaWVsZBgBIAEoCUIKukgHcgUQARiAARJACgthdHRlc3RhdGlvbhgCIAEoDjIfLmJ1cnNhci5wYXltZW50cy52MS5BdHRlc3RhdGlvbkIKukgHggEEEAEgAEIYirUYFAoIV0VCSE9PS1MQWhiAgIABIJAcYgZwcm90bzM", [file_buf_validate_validate, file_bursar_mesh_v1_dead_letter, file_bursar_mesh_v1_policy, file_bursar_payments_v1_provenance, file_google_protobuf_timestamp]);
 
 /**
  * WebhookReceived is a provider's request as it came in, verified and not yet
@@ -78,7 +78,7 @@ export type WebhookReceived = Message<"bursar.webhook.v1.WebhookReceived"> & {
   eventId: string;
 
   /**
-   * Exact bytes of the body.
+   * Exact bytes of the body; empty when `body_claim` says where they are.
    *
    * @generated from field: bytes body = 8;
    */
@@ -118,6 +118,42 @@ export type WebhookReceived = Message<"bursar.webhook.v1.WebhookReceived"> & {
    * @generated from field: google.protobuf.Timestamp received_time = 13;
    */
   receivedTime?: Timestamp | undefined;
+
+  /**
+   * Who the endpoint belongs to; empty when the gateway serves one tenant only.
+   *
+   * @generated from field: string tenant_id = 14;
+   */
+  tenantId: string;
+
+  /**
+   * What an unsigned header calls the event; whoever replays the body can
+   * change it, so it identifies nothing.
+   *
+   * @generated from field: string unsigned_event_id = 15;
+   */
+  unsignedEventId: string;
+
+  /**
+   * What an unsigned header says the type is.
+   *
+   * @generated from field: string unsigned_event_type = 16;
+   */
+  unsignedEventType: string;
+
+  /**
+   * Where a body is that is too large for one message.
+   *
+   * @generated from field: bursar.webhook.v1.BodyClaim body_claim = 17;
+   */
+  bodyClaim?: BodyClaim | undefined;
+
+  /**
+   * Position of this event in its request, from zero, where a request carries several.
+   *
+   * @generated from field: int32 part_index = 18;
+   */
+  partIndex: number;
 };
 
 /**
@@ -126,6 +162,84 @@ export type WebhookReceived = Message<"bursar.webhook.v1.WebhookReceived"> & {
  */
 export const WebhookReceivedSchema: GenMessage<WebhookReceived> = /*@__PURE__*/
   messageDesc(file_bursar_webhook_v1_webhook, 0);
+
+/**
+ * BodyClaim says where a large body is kept: as parts on the WEBHOOK_BODIES stream.
+ *
+ * @generated from message bursar.webhook.v1.BodyClaim
+ */
+export type BodyClaim = Message<"bursar.webhook.v1.BodyClaim"> & {
+  /**
+   * Length of the whole body in bytes.
+   *
+   * @generated from field: int64 body_bytes = 1;
+   */
+  bodyBytes: bigint;
+
+  /**
+   * Sequences of its parts on the stream, in the order of the body.
+   *
+   * @generated from field: repeated int64 part_sequences = 2;
+   */
+  partSequences: bigint[];
+};
+
+/**
+ * Describes the message bursar.webhook.v1.BodyClaim.
+ * Use `create(BodyClaimSchema)` to create a new message.
+ */
+export const BodyClaimSchema: GenMessage<BodyClaim> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_webhook, 1);
+
+/**
+ * WebhookConfirmed is what a provider answered when it was asked about a webhook
+ * whose signature does not attest its body. It is published once the answer is in.
+ *
+ * @generated from message bursar.webhook.v1.WebhookConfirmed
+ */
+export type WebhookConfirmed = Message<"bursar.webhook.v1.WebhookConfirmed"> & {
+  /**
+   * The webhook that was asked about.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId: string;
+
+  /**
+   * The webhook as it was received.
+   *
+   * @generated from field: bursar.webhook.v1.WebhookReceived webhook = 2;
+   */
+  webhook?: WebhookReceived | undefined;
+
+  /**
+   * Exact bytes that the provider answered.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+
+  /**
+   * Path that was asked, on the provider's API.
+   *
+   * @generated from field: string path = 4;
+   */
+  path: string;
+
+  /**
+   * When the provider answered.
+   *
+   * @generated from field: google.protobuf.Timestamp fetched_time = 5;
+   */
+  fetchedTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.WebhookConfirmed.
+ * Use `create(WebhookConfirmedSchema)` to create a new message.
+ */
+export const WebhookConfirmedSchema: GenMessage<WebhookConfirmed> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_webhook, 2);
 
 /**
  * Verification records how a webhook was verified.
@@ -149,7 +263,7 @@ export type Verification = Message<"bursar.webhook.v1.Verification"> & {
 
   /**
    * First 16 hex digits of the SHA-256 of the key that verified it, to tell
-   * keys apart while they are rotated.
+   * keys apart while they are rotated. Empty when nothing is signed.
    *
    * @generated from field: string key_fingerprint = 3;
    */
@@ -168,6 +282,15 @@ export type Verification = Message<"bursar.webhook.v1.Verification"> & {
    * @generated from field: google.protobuf.Timestamp signed_time = 5;
    */
   signedTime?: Timestamp | undefined;
+
+  /**
+   * How far each of these can be trusted: `body`, `event_id`, `event_type`,
+   * `signed_time`, and paths into the body where only some fields are signed.
+   * Sorted by field, each once.
+   *
+   * @generated from field: repeated bursar.webhook.v1.FieldAttestation attestations = 6;
+   */
+  attestations: FieldAttestation[];
 };
 
 /**
@@ -175,5 +298,33 @@ export type Verification = Message<"bursar.webhook.v1.Verification"> & {
  * Use `create(VerificationSchema)` to create a new message.
  */
 export const VerificationSchema: GenMessage<Verification> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_webhook, 1);
+  messageDesc(file_bursar_webhook_v1_webhook, 3);
+
+/**
+ * FieldAttestation says how far one field of a webhook can be trusted.
+ *
+ * @generated from message bursar.webhook.v1.FieldAttestation
+ */
+export type FieldAttestation = Message<"bursar.webhook.v1.FieldAttestation"> & {
+  /**
+   * Field of WebhookReceived, or `body.` and a path into the body.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * How far.
+   *
+   * @generated from field: bursar.payments.v1.Attestation attestation = 2;
+   */
+  attestation: Attestation;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.FieldAttestation.
+ * Use `create(FieldAttestationSchema)` to create a new message.
+ */
+export const FieldAttestationSchema: GenMessage<FieldAttestation> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_webhook, 4);
 
