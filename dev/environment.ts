@@ -21,6 +21,7 @@ export function environmentOfHouse(house: House): Record<string, string> {
     BURSAR_CERT: provision.tls.dev.certFile,
     BURSAR_KEY: provision.tls.dev.keyFile,
     BURSAR_LEARNER_JWT: provision.learnerJwt,
+    BURSAR_ENDPOINTS_FILE: provision.endpointsFile,
     BURSAR_STRIPE_URL: door(stripe.endpointId),
     BURSAR_STRIPE_SECRET: stripe.secret,
     BURSAR_STANDARD_URL: door(standard.endpointId),

@@ -8,7 +8,10 @@ import Stripe from "stripe";
 
 export type Answer = { readonly status: number; readonly body: string; readonly elapsedMs: number };
 
-export type SignedRequest = { readonly body: string; readonly headers: Record<string, string> };
+export type SignedRequest = {
+  readonly body: string | Uint8Array;
+  readonly headers: Record<string, string>;
+};
 
 /** Signed by Stripe's package; `at` moves the signature's clock. */
 export function signAsStripe(event: object, secret: string, at = new Date()): SignedRequest {

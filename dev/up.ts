@@ -65,7 +65,7 @@ function printAddresses(env: Record<string, string>, envFile: string): void {
   console.log(dim(`\n  source ${envFile}; export PATH="$PWD/node_modules/.bin:$PATH"\n`));
   const mutual = '--cacert "$BURSAR_CA" --cert "$BURSAR_CERT" --key "$BURSAR_KEY"';
   console.log(dim("  # a payment, signed as Stripe signs it"));
-  console.log("  node dev/send.ts stripe payment_intent.succeeded --amount 4900 --currency usd\n");
+  console.log("  bin/bursar send stripe payment_intent.succeeded --amount 4900 --currency usd\n");
   console.log(dim("  # the books it made; Connect: plain JSON over HTTPS"));
   console.log(`  curl ${mutual} \\
     -H 'content-type: application/json' -d '{"ledgerId": "main"}' \\
