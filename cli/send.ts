@@ -3,10 +3,11 @@
 
 import { readFileSync } from "node:fs";
 import { openSender } from "#dev/provider.ts";
-import { type Asked, samples } from "#dev/sample-events.ts";
-import { stripeId } from "#dev/stripe-events.ts";
+import { makeSample, type Sample, samples, samplesOf } from "#dev/sample-events.ts";
+import { type Asked, Impossible, randomId } from "#dev/samples/sample.ts";
 import type { Endpoint } from "../webhook-gateway/endpoints.ts";
 import type { Signed } from "../webhook-gateway/providers/provider.ts";
+import { activeKeys } from "../webhook-gateway/secrets.ts";
 import {
   type Command,
   type ExitCode,
@@ -45,7 +46,7 @@ export const send: Command = {
 
 what it says:
   --order ord_…    our order, which comes back in the provider's metadata; none without it
-  --amount 4900    as the provider counts, in the currency's minor units
+  --amount 4900    in the currency's minor units
   --currency usd
   --payment pi_…   the payment it is about; a new one without it
   --id re_…        the refund, dispute or payout; a new one without it
@@ -55,13 +56,20 @@ how it is sent:
   --header 'N: V'  a further header; may be repeated
   --at TIME        signed as of this time
   --times N        the same webhook so often, one after the other
-  --tamper         changes a byte after signing: the gateway must refuse it
+  --tamper         changes a signed byte after signing: the gateway must refuse it
   --url URL        another address than the gateway's
   --endpoints FILE the gateway's configuration (default: BURSAR_ENDPOINTS_FILE)
   --json           one {"status", "elapsedMs", "body"} a line
 
-samples:
-${sampleList()}`,
+samples; where one type says several things, what follows + tells which:
+${sampleList()}
+
+Signed as the endpoint's own secret says, so what arrives is authentic, with these exceptions.
+mercadopago: its signature does not cover what happened, so the gateway holds the webhook as
+unconfirmed, and asks the API of Mercado Pago where the endpoint has fetch_back.
+mollie, classic endpoints: nothing is signed; held and asked likewise.
+paypal: only PayPal has the certificate's key, so the gateway refuses what is sent from here.
+adyen: the merchant account is the endpoint's provider_account.`,
 
   async run(args, signal) {
     const { values, positionals } = readArgs(args, options);
@@ -76,15 +84,23 @@ ${sampleList()}`,
     const surroundings = readSurroundings(process.env, process.cwd());
     const file = endpointsFileOf(values.endpoints, surroundings);
     const endpoint = chooseEndpoint(endpointsOf(file, process.env), asked);
-    const body =
-      values.body === undefined ? sampleOf(endpoint, type ?? "", values) : readBytes(values.body);
-    const eventId = values["event-id"] ?? stripeId("evt");
-    const signed = signWith(endpoint, { body, eventId, at: readTime(values.at) });
-    const sent = values.tamper ? tampered(signed) : signed;
-    const base = values.url ?? `${surroundings.need("BURSAR_GATEWAY_URL")}/v1/in`;
+    const sample: Sample =
+      values.body === undefined
+        ? sampleOf(endpoint, type ?? "", values)
+        : { body: readBytes(values.body), headers: {} };
+    const eventId = values["event-id"] ?? randomId("evt_");
+    const at = readTime(values.at);
+    const signed = signWith(endpoint, { body: sample.body, eventId, at });
+    const sent = values.tamper ? tampered(endpoint, signed, at) : signed;
+    const door = () => `${surroundings.need("BURSAR_GATEWAY_URL")}/v1/in/${endpoint.endpointId}`;
     const request = {
-      url: values.url ?? `${base}/${endpoint.endpointId}`,
-      headers: { ...contentTypeOf(endpoint), ...readHeaders(values.header), ...sent.headers },
+      url: withQuery(values.url ?? door(), sent.query),
+      headers: {
+        ...contentTypeOf(endpoint, sent.body),
+        ...sample.headers,
+        ...readHeaders(values.header),
+        ...sent.headers,
+      },
       body: sent.body,
     };
     using sender = openSender({ ca: readFileSync(surroundings.need("BURSAR_CA"), "utf8") });
@@ -104,29 +120,33 @@ ${sampleList()}`,
 };
 
 function sampleOf(
-  { provider }: Endpoint,
+  { provider, providerAccount }: Endpoint,
   type: string,
   values: Record<"amount" | "currency", string> &
     Partial<Record<"order" | "payment" | "id", string | undefined>>,
-): Buffer {
-  const ofProvider = samples.get(provider.name);
-  const make = ofProvider && Object.hasOwn(ofProvider, type) ? ofProvider[type] : undefined;
-  if (make === undefined) {
-    throw new Misuse(
-      ofProvider === undefined
-        ? `there are no samples of ${provider.name}: give --body`
-        : `${provider.name} has no sample ${type}; there are: ${Object.keys(ofProvider).join(", ")}`,
-    );
-  }
+): Sample {
   const asked: Asked = {
     amount: wholeNumber("amount", values.amount, 0, Number.MAX_SAFE_INTEGER),
     currency: readCurrency(values.currency),
+    account: providerAccount,
     orderId: values.order,
     paymentId: values.payment,
     id: values.id,
   };
-  const made = make(asked);
-  return Buffer.from(typeof made === "string" ? made : JSON.stringify(made));
+  let sample: Sample | undefined;
+  try {
+    sample = makeSample(provider, type, asked);
+  } catch (error) {
+    if (!(error instanceof Impossible)) throw error;
+    throw new Misuse(`${provider.name} could not send this: ${error.message}`);
+  }
+  if (sample !== undefined) return sample;
+  const names = Object.keys(samplesOf(provider) ?? {}).join(", ");
+  throw new Misuse(
+    names === ""
+      ? `there are no samples of ${provider.name}: give --body`
+      : `${provider.name} has no sample ${type}; there are: ${names}`,
+  );
 }
 
 function readCurrency(text: string): string {
@@ -134,9 +154,16 @@ function readCurrency(text: string): string {
   throw new Misuse(`--currency must be three letters, not ${text}`);
 }
 
-function contentTypeOf({ provider }: Endpoint): Record<string, string> {
-  const form = provider.contentType === "form";
+function contentTypeOf({ provider }: Endpoint, body: Uint8Array): Record<string, string> {
+  const isJson = body[0] === 0x7b || body[0] === 0x5b;
+  const form = provider.contentType === "form" || (provider.contentType === "any" && !isJson);
   return { "content-type": form ? "application/x-www-form-urlencoded" : "application/json" };
+}
+
+/** Some providers sign a part of the query, which they send along. */
+function withQuery(url: string, query: string | undefined): string {
+  if (query === undefined) return url;
+  return `${url}${url.includes("?") ? "&" : "?"}${query}`;
 }
 
 function readHeaders(lines: readonly string[]): Record<string, string> {
@@ -151,21 +178,32 @@ function readHeaders(lines: readonly string[]): Record<string, string> {
   return headers;
 }
 
-/** One bit of a letter or digit somewhere in the middle, so that JSON stays JSON. */
-function tampered(signed: Signed): Signed {
-  const body = Buffer.from(signed.body);
-  for (let at = body.length >> 1; at < body.length; at++) {
-    if (!/[a-y0-8]/.test(String.fromCharCode(body[at]!))) continue;
-    body[at]! ^= 1;
-    return { ...signed, body };
+const tamperTriesMax = 256;
+
+/**
+ * One bit of a letter or digit from the middle on, so that JSON stays JSON: the first that the
+ * signature covers, because some providers sign parts of a body only.
+ */
+function tampered({ provider, secrets, toleranceMs }: Endpoint, signed: Signed, at: Date): Signed {
+  const { headers, query, certificate } = signed;
+  const trust = { keys: activeKeys(secrets, at), now: at, toleranceMs, certificate };
+  const queried = query === undefined ? {} : { query: new URLSearchParams(query) };
+  const accepts = (body: Uint8Array) =>
+    provider.verify({ body, header: (name) => headers[name], ...queried }, trust).verified;
+  const middle = signed.body.byteLength >> 1;
+  for (const index of signed.body.keys().drop(middle).take(tamperTriesMax)) {
+    if (!/[a-y0-8]/.test(String.fromCharCode(signed.body[index]!))) continue;
+    const body = Buffer.from(signed.body);
+    body[index]! ^= 1;
+    if (!accepts(body)) return { ...signed, body };
   }
-  throw new Misuse("the body has nothing to tamper with");
+  throw new Misuse(`the signature of ${provider.name} covers nothing of what --tamper can change`);
 }
 
 function sampleList(): string {
   return [...samples]
     .map(([provider, makers]) => {
-      return `  ${provider.padEnd(12)} ${Object.keys(makers).join(`\n${" ".repeat(15)}`)}`;
+      return `  ${provider.padEnd(14)} ${Object.keys(makers).join(`\n${" ".repeat(17)}`)}`;
     })
     .join("\n");
 }

@@ -1,6 +1,7 @@
 // `bursar sign`: the headers a provider would send with a body, for any client.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import type { Endpoint } from "../webhook-gateway/endpoints.ts";
 import type { Signed } from "../webhook-gateway/providers/provider.ts";
 import { activeKeys } from "../webhook-gateway/secrets.ts";
@@ -17,7 +18,7 @@ export const sign: Command = {
   --event-id ID      id of the event, where it is a header (default: evt_sample)
   --at TIME          sign as of this time, for example 2030-01-31T12:00:00Z (default: now)
   --body-out FILE    where to write the body to send, which some providers sign inside
-  --json             {"headers": {…}, "body": "<base64>"}`,
+  --json             {"headers": {…}, "body": "<base64>", "query": "…" where one is signed}`,
 
   async run(args) {
     const { values, positionals } = readArgs(args, {
@@ -38,10 +39,14 @@ export const sign: Command = {
     const signed = signWith(endpoint, { body, eventId: values["event-id"], at });
     if (values.json) {
       const encoded = Buffer.from(signed.body).toString("base64");
-      sayJson({ headers: signed.headers, body: encoded });
+      const { headers, query } = signed;
+      sayJson({ headers, body: encoded, ...(query !== undefined && { query }) });
       return 0;
     }
     for (const [name, value] of Object.entries(signed.headers)) say(`${name}: ${value}`);
+    if (signed.query !== undefined) {
+      console.error(`the signature covers a query, append it to the address: ?${signed.query}`);
+    }
     const out = values["body-out"];
     if (out !== undefined) writeFileSync(out, signed.body);
     else if (!Buffer.from(signed.body).equals(body)) {
@@ -51,7 +56,7 @@ export const sign: Command = {
   },
 };
 
-/** Signed with the endpoint's first key that is active at the time. */
+/** Signed with the endpoint's first key that is active at the time; as it is where nothing is signed. */
 export function signWith(
   { provider, secrets, endpointId }: Endpoint,
   { body, eventId, at }: { readonly body: Uint8Array; readonly eventId: string; readonly at: Date },
@@ -60,6 +65,7 @@ export function signWith(
   if (key === undefined && secrets.length > 0) {
     throw new Misuse(`no secret of endpoint ${endpointId} is active at ${at.toISOString()}`);
   }
+  if (provider.coverage === Coverage.NOTHING) return { headers: {}, body };
   const signed = provider.sign({ key: key?.bytes ?? new Uint8Array(), body, now: at, eventId });
   if (signed === undefined) {
     throw new Misuse(

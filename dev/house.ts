@@ -90,9 +90,10 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   const extraSchemas = extra.map(({ schema }) => schema);
   await applyRoles(databaseUrl, papers.passwordOf, [...new Set([...schemas, ...extraSchemas])]);
   const environmentIn = (name: string) => ({
-    ...environmentOf(serviceNamed(services, name), { papers, ports, databaseUrl, broker }),
+    ...environmentOf(serviceNamed(services, name), { folder, papers, ports, databaseUrl, broker }),
     LOG_LEVEL: options.logLevel ?? "info",
     ...openTelemetryOf(env),
+    ...doorWorkersOf(name, env),
     VALIDATE_RESPONSES: options.validateResponses ?? "refuse",
   });
   for (const service of started) {
@@ -170,6 +171,12 @@ function openTelemetryOf(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(told) as Record<string, string>;
 }
 
+/** `DOOR_WORKERS=2 make up` shares the door between two processes. */
+function doorWorkersOf(service: string, env: NodeJS.ProcessEnv): Record<string, string> {
+  const workers = env["DOOR_WORKERS"];
+  return service === "webhook-gateway" && workers ? { DOOR_WORKERS: workers } : {};
+}
+
 async function ownPostgres({ folder, ports, keep }: Ground): Promise<string> {
   let url = "";
   await keep("postgres", async () => {
@@ -212,7 +219,13 @@ async function ownBroker(ground: Ground): Promise<HouseBroker> {
 
 function environmentOf(
   { name, schema, env = {} }: HouseService,
-  on: { papers: Provision; ports: Ports; databaseUrl: string; broker: HouseBroker },
+  on: {
+    folder: string;
+    papers: Provision;
+    ports: Ports;
+    databaseUrl: string;
+    broker: HouseBroker;
+  },
 ): Record<string, string> {
   const { papers } = on;
   const roles = rolesOf(schema);
@@ -231,14 +244,15 @@ function environmentOf(
     DATABASE_URL: as(roles.runtime),
     DATABASE_OWNER_URL: as(roles.owner),
     ...on.broker.environmentOf(name),
-    ...(name === "webhook-gateway" ? doorEnvironment(papers, on.ports.door) : {}),
+    ...(name === "webhook-gateway" ? doorEnvironment(papers, on.ports.door, on.folder) : {}),
     ...(name === "cms-service" ? browserEnvironment(papers, on.ports.cmsBrowser) : {}),
     ...env,
   };
 }
 
-function doorEnvironment(papers: Provision, port: number): Record<string, string> {
+function doorEnvironment(papers: Provision, port: number, folder: string) {
   return {
+    SPOOL_DIR: join(folder, "spool"),
     DOOR_PORT: String(port),
     DOOR_TLS_CERT_FILE: papers.doorTls.certFile,
     DOOR_TLS_KEY_FILE: papers.doorTls.keyFile,

@@ -7,8 +7,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { getOption } from "@bufbuild/protobuf";
 import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
-import { parseDocument, stringify } from "yaml";
+import { isSeq, parseDocument, stringify } from "yaml";
 import { method, service } from "#gen/bursar/mesh/v1/policy_pb.ts";
+import { EndpointConfigSchema } from "#gen/bursar/webhook/v1/endpoint_pb.ts";
 import {
   type Authority,
   ensureAuthority,
@@ -17,6 +18,7 @@ import {
 } from "#mesh/identity/authority.ts";
 import { identityPrefix } from "#mesh/identity/tls.ts";
 import type { TlsFiles } from "#mesh/process/config.ts";
+import { type DemoProvider, demoProviders, type NamedEndpoint } from "./demo-endpoints.ts";
 import { allServices } from "./events.ts";
 import type { HouseService, ServiceName } from "./services.ts";
 
@@ -35,7 +37,7 @@ export type Provision = {
   readonly jwksFile: string;
   readonly learnerJwt: string;
   readonly endpointsFile: string;
-  readonly endpoints: Readonly<Record<"stripe" | "standard" | "generic", DemoEndpoint>>;
+  readonly endpoints: Readonly<Record<NamedEndpoint, DemoEndpoint>>;
   /** A stable random password, made on first use. */
   passwordOf(role: string): string;
   /** The file that holds it. */
@@ -68,12 +70,25 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
   grantScopes(accessFile, [...extra, { name: "browser", scopes: learnerScopes }]);
   const tokens = await provisionTokens({ folder, extra, learnerScopes, secret });
   const endpoints = {
-    stripe: endpoint("stripe", () => `whsec_${randomBytes(24).toString("base64url")}`),
-    standard: endpoint("standard", () => `whsec_${randomBytes(32).toString("base64")}`),
-    generic: endpoint("generic", () => randomBytes(32).toString("hex")),
+    stripe: endpoint("stripe", demoProviders.stripe),
+    standard: endpoint("standard", demoProviders.standard),
+    generic: endpoint("generic", demoProviders.generic),
   };
   const endpointsFile = join(folder, "config", "endpoints.yaml");
-  kept(endpointsFile, () => endpointsConfig(folder, endpoints));
+  addEndpoints(
+    endpointsFile,
+    Object.entries(demoProviders).map(([name, provider]) => {
+      const { account, config } = provider;
+      const { endpointId } = endpoint(name, provider);
+      return {
+        endpointId,
+        providerAccount: account,
+        ledgerId: "main",
+        secrets: [{ file: join(folder, "secrets", `${name}-endpoint`) }],
+        ...config(endpointId),
+      };
+    }),
+  );
 
   return {
     ...(await provisionCertificates(options, authority)),
@@ -89,11 +104,11 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
     },
   };
 
-  function endpoint(name: string, make: () => string): DemoEndpoint {
+  function endpoint(name: string, { makeSecret }: DemoProvider): DemoEndpoint {
     const endpointId = kept(join(folder, "config", `${name}-endpoint-id`), () => {
       return `${name}-${randomBytes(16).toString("base64url")}`;
     });
-    return { endpointId, secret: secret(`${name}-endpoint`, make) };
+    return { endpointId, secret: secret(`${name}-endpoint`, makeSecret) };
   }
 }
 
@@ -142,44 +157,36 @@ function grantScopes(accessFile: string, services: readonly Granted[]): void {
   if (missing.length > 0) writeFileSync(accessFile, String(document));
 }
 
-function endpointsConfig(folder: string, endpoints: Provision["endpoints"]): string {
-  const file = (name: string) => [{ file: join(folder, "secrets", `${name}-endpoint`) }];
-  const { stripe, standard, generic } = endpoints;
-  const genericHmac = {
-    signatureHeader: "x-bursar-signature",
-    signaturePrefix: "sha256=",
-    algorithm: "HMAC_ALGORITHM_SHA256",
-    signatureEncoding: "SIGNATURE_ENCODING_HEX",
-    keyEncoding: "KEY_ENCODING_UTF8",
-    signedContent: "{timestamp}.{body}",
-    timestampHeader: "x-bursar-timestamp",
-  };
-  const shared = { ledgerId: "main" };
-  return stringify({
-    endpoints: [
-      {
-        endpointId: stripe.endpointId,
-        providerAccount: "acct_demo",
-        ...shared,
-        secrets: file("stripe"),
-        stripe: {},
-      },
-      {
-        endpointId: standard.endpointId,
-        providerAccount: "shop",
-        ...shared,
-        secrets: file("standard"),
-        standardWebhooks: {},
-      },
-      {
-        endpointId: generic.endpointId,
-        providerAccount: "bank",
-        ...shared,
-        secrets: file("generic"),
-        genericHmac,
-      },
-    ],
-  });
+type Listed = { readonly endpointId?: string; readonly [field: string]: unknown };
+
+/**
+ * An endpoint is added where the file has none of its provider: what a developer makes of it stays,
+ * and a folder of before gets the providers that came since.
+ */
+function addEndpoints(file: string, provided: readonly Listed[]): void {
+  const document = parseDocument(existsSync(file) ? readFileSync(file, "utf8") : "endpoints: []\n");
+  const list = document.get("endpoints");
+  // What cannot be read is for the gateway to refuse, which says why.
+  if (document.errors.length > 0 || !isSeq(list)) return;
+  const listed = (list.toJSON() as Listed[]).flatMap((endpoint) => Object.keys(endpoint));
+  // Both spellings of a field are the same to the gateway.
+  const written = (field: string) => field.replaceAll("_", "").toLowerCase();
+  const fields = new Set(listed.map(written));
+  const missing = provided.filter(
+    (endpoint) =>
+      !Object.keys(endpoint).some((name) => {
+        return isProvider(name) && fields.has(written(name));
+      }),
+  );
+  if (missing.length === 0) return;
+  list.flow = false;
+  for (const endpoint of missing) list.add(document.createNode(endpoint));
+  writeFileSync(file, String(document));
+}
+
+function isProvider(field: string): boolean {
+  const [oneof] = EndpointConfigSchema.oneofs;
+  return oneof?.fields.some(({ localName }) => localName === field) ?? false;
 }
 
 /** What the course service and each added one admit end users to, from a page too. */

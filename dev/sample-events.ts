@@ -1,106 +1,72 @@
-// One sample of every event that `send` can send, by provider and type, made of
+// One sample of every event that `bursar send` can send, by provider and type, made of
 // what was asked for on the command line.
 
-import {
-  chargeRefunded,
-  disputeEvent,
-  newStripePayment,
-  paymentIntentFailed,
-  paymentIntentSucceeded,
-  payoutEvent,
-  refundEvent,
-  stripeId,
-} from "./stripe-events.ts";
+import { adyen } from "./samples/adyen.ts";
+import { braintree } from "./samples/braintree.ts";
+import { bursarPayload } from "./samples/bursar-payload.ts";
+import { coinbase } from "./samples/coinbase.ts";
+import { lemonSqueezy } from "./samples/lemonsqueezy.ts";
+import { mercadoPago } from "./samples/mercadopago.ts";
+import { mollie, mollieClassic } from "./samples/mollie.ts";
+import { paddle } from "./samples/paddle.ts";
+import { paypal } from "./samples/paypal.ts";
+import { razorpay } from "./samples/razorpay.ts";
+import type { Asked, Samples } from "./samples/sample.ts";
+import { shopify } from "./samples/shopify.ts";
+import { square } from "./samples/square.ts";
+import { stripe } from "./samples/stripe.ts";
+import { github, slack, twilio } from "./samples/without-money.ts";
 
-export type Asked = {
-  readonly amount: number;
-  /** In either case; each provider writes it in its own. */
-  readonly currency: string;
-  readonly orderId?: string | undefined;
-  readonly paymentId?: string | undefined;
-  /** Of the refund, dispute or payout. */
-  readonly id?: string | undefined;
-};
-
-type Samples = Readonly<Record<string, (asked: Asked) => object>>;
-
-const stripe: Samples = {
-  "payment_intent.succeeded": (asked) => paymentIntentSucceeded(stripePayment(asked)),
-  "payment_intent.payment_failed": (asked) => paymentIntentFailed(stripePayment(asked)),
-  "charge.refunded": (asked) => chargeRefunded(stripePayment(asked), asked.amount),
-  "refund.created": (asked) => stripeRefund("refund.created", asked, "succeeded"),
-  "refund.failed": (asked) => stripeRefund("refund.failed", asked, "failed"),
-  "charge.dispute.created": (asked) =>
-    stripeDispute("charge.dispute.created", asked, "needs_response"),
-  "charge.dispute.closed": (asked) => stripeDispute("charge.dispute.closed", asked, "lost"),
-  "payout.paid": (asked) => stripePayout("payout.paid", asked),
-  "payout.failed": (asked) => stripePayout("payout.failed", asked),
-};
-
-/** The payload of docs/standard-webhooks.md. */
-const bursar: Samples = {
-  "payment.succeeded": (asked) => payload("payment.succeeded", ofPayment(asked)),
-  "payment.failed": (asked) =>
-    payload("payment.failed", { ...ofPayment(asked), failure_code: "card_declined" }),
-  "payment.refunded": (asked) => payload("payment.refunded", ofRefund(asked)),
-  "refund.failed": (asked) => payload("refund.failed", ofRefund(asked)),
-  "dispute.opened": (asked) =>
-    payload("dispute.opened", { ...ofDispute(asked), reason_code: "fraudulent" }),
-  "dispute.closed": (asked) => payload("dispute.closed", { ...ofDispute(asked), outcome: "lost" }),
-  "payout.paid": (asked) => payload("payout.paid", ofPayout(asked)),
-  "payout.failed": (asked) =>
-    payload("payout.failed", { ...ofPayout(asked), failure_code: "account_closed" }),
-};
-
+/** By the provider's name, or by its scheme where it has another way to tell of events. */
 export const samples: ReadonlyMap<string, Samples> = new Map([
   ["stripe", stripe],
-  ["standard", bursar],
-  ["generic", bursar],
+  ["standard", bursarPayload],
+  ["generic", bursarPayload],
+  ["svix", bursarPayload],
+  ["paddle", paddle],
+  ["razorpay", razorpay],
+  ["square", square],
+  ["coinbase", coinbase],
+  ["braintree", braintree],
+  ["shopify", shopify],
+  ["adyen", adyen],
+  ["lemonsqueezy", lemonSqueezy],
+  ["mollie", mollie],
+  ["mollie-classic", mollieClassic],
+  ["mercadopago", mercadoPago],
+  ["paypal", paypal],
+  ["github", github],
+  ["slack", slack],
+  ["twilio", twilio],
 ]);
 
-function stripePayment({ amount, currency, orderId, paymentId }: Asked) {
-  const payment = newStripePayment({ amount, currency: currency.toLowerCase(), orderId });
-  return paymentId === undefined ? payment : { ...payment, paymentIntentId: paymentId };
+/** Headers in which providers name the type, unsigned. */
+const typeHeaders: ReadonlyMap<string, string> = new Map([
+  ["github", "x-github-event"],
+  ["lemonsqueezy", "x-event-name"],
+  ["shopify", "x-shopify-topic"],
+]);
+
+export type Sample = { readonly body: Buffer; readonly headers: Readonly<Record<string, string>> };
+
+type Provider = { readonly name: string; readonly scheme: string };
+
+export function samplesOf({ name, scheme }: Provider): Samples | undefined {
+  return samples.get(scheme) ?? samples.get(name);
 }
 
-function stripeRefund(type: string, asked: Asked, status: string) {
-  const refund = { refundId: asked.id ?? stripeId("re"), amount: asked.amount };
-  return refundEvent(type, stripePayment(asked), refund, status);
+/** Undefined when there is none of this name. */
+export function makeSample(provider: Provider, name: string, asked: Asked): Sample | undefined {
+  const ofProvider = samplesOf(provider);
+  const make = ofProvider && Object.hasOwn(ofProvider, name) ? ofProvider[name] : undefined;
+  if (make === undefined) return undefined;
+  const made = make(asked);
+  const body = Buffer.from(typeof made === "string" ? made : JSON.stringify(made));
+  const header = typeHeaders.get(provider.name);
+  return { body, headers: header === undefined ? {} : { [header]: typeOf(name) } };
 }
 
-function stripeDispute(type: string, asked: Asked, status: string) {
-  return disputeEvent(type, stripePayment(asked), asked.id ?? stripeId("dp"), status);
-}
-
-function stripePayout(type: string, { amount, currency, id }: Asked) {
-  const payoutId = id ?? stripeId("po");
-  return payoutEvent(type, { payoutId, amount, currency: currency.toLowerCase() });
-}
-
-function payload(type: string, data: object) {
-  return { type, timestamp: new Date().toISOString(), data };
-}
-
-function ofPayment(asked: Asked) {
-  return {
-    payment_id: asked.paymentId ?? stripeId("pay"),
-    ...(asked.orderId !== undefined && { order_id: asked.orderId }),
-    ...amountOf(asked),
-  };
-}
-
-function ofRefund(asked: Asked) {
-  return { ...ofPayment(asked), refund_id: asked.id ?? stripeId("ref") };
-}
-
-function ofDispute(asked: Asked) {
-  return { ...ofPayment(asked), dispute_id: asked.id ?? stripeId("dis") };
-}
-
-function ofPayout(asked: Asked) {
-  return { payout_id: asked.id ?? stripeId("out"), ...amountOf(asked) };
-}
-
-function amountOf({ amount, currency }: Asked) {
-  return { amount: { amount_minor: amount, currency: currency.toUpperCase() } };
+/** The provider's own name of the type, without what tells two samples of it apart. */
+export function typeOf(name: string): string {
+  return name.split("+", 1)[0] ?? "";
 }

@@ -1,37 +1,21 @@
-// Builds the gateway from its configuration. What is opened last is closed first:
-// the door stops taking webhooks before anything it needs goes away. The door
-// waits for nobody: it opens while the database and even the broker are away.
+// Builds the gateway from its configuration: a desk side and a door side, in one process or, with
+// DOOR_WORKERS, the door in several. What is opened last is closed first: the doors stop taking
+// webhooks before anything they need goes away. They wait for nobody: they open while the database
+// and even the broker are away.
 
-import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
-import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
-import { DeliveryService } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
-import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
-import { openPool } from "#mesh/database/pool.ts";
-import { openBroker } from "#mesh/events/broker.ts";
-import { consumerService } from "#mesh/events/consumer-service.ts";
-import { deadLetterService } from "#mesh/events/dead-letter-service.ts";
-import { checkEvents } from "#mesh/policy/check.ts";
-import { warmUp } from "#mesh/policy/validation.ts";
 import type { Env } from "#mesh/process/config.ts";
 import type { Log } from "#mesh/process/log.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { runUntilSignal } from "#mesh/process/run.ts";
 import { createServiceLog } from "#mesh/process/service-log.ts";
-import { startServer } from "#mesh/rpc/server.ts";
 import { startTelemetry } from "#mesh/telemetry/start.ts";
-import { type Config, readConfig } from "./config.ts";
-import { deliveryService } from "./deliveries.ts";
-import { type DeskOptions, deskConsumer, startDesk } from "./desk.ts";
-import { startDoor } from "./door/listen.ts";
-import { createLoad } from "./door/load.ts";
-import { createDoorMetrics } from "./door/metrics.ts";
-import { readEndpoints } from "./endpoints.ts";
-import { paymentEventSchemas } from "./normalise/outcome.ts";
-import { prepareDatabase, prepareStreams } from "./prepare.ts";
-import { createReceiver } from "./receive.ts";
-import { createPublisher } from "./store-webhook.ts";
-
-export const service = "webhook-gateway";
+import { type Config, readConfig, service } from "./config.ts";
+import { startDeskSide } from "./desk-side.ts";
+import type { DoorSideOptions } from "./door-side.ts";
+import { readEndpointsText } from "./endpoints.ts";
+import { openEndpoints } from "./endpoints-in-force.ts";
+import { openGatewayBroker } from "./gateway-broker.ts";
+import { followConfig } from "./reload/follow-config.ts";
 
 export type Gateway = AsyncDisposable & { readonly port: number; readonly doorPort: number };
 
@@ -43,59 +27,87 @@ export async function run(): Promise<void> {
 
 export async function startGateway(config: Config, env: Env, log: Log): Promise<Gateway> {
   await using stack = new AsyncDisposableStack();
-  const endpoints = readEndpoints(config.endpointsFile, env, new Date());
-  const events = [WebhookReceivedSchema, ...paymentEventSchemas];
-  checkEvents({ service, produces: events, consumes: [WebhookReceivedSchema] });
-  warmUp(events);
+  const text = readEndpointsText(config.endpointsFile);
+  const endpoints = openEndpoints(text, env);
   const metrics = createMetrics(service);
   stack.use(await startTelemetry({ service, config: config.telemetry, log, metrics }));
-  const load = createLoad(config.load);
-
-  const broker = stack.use(openBroker({ ...config.broker, name: service, events, log, metrics }));
-  const pool = openPool({ ...config.database, schema: "gateway", applicationName: service });
-  stack.defer(() => pool.end({ timeout: 5 }));
-
-  const desk: DeskOptions = {
-    pool,
-    broker,
-    source: service,
-    log,
-    metrics,
-    doorBusy: () => load.requests > 0,
-  };
-  const server = stack.use(
-    await startServer({
-      service,
-      config: config.mesh,
-      log,
-      metrics,
-      routes: (router) => {
-        router.service(DeliveryService, deliveryService(pool, broker));
-        router.service(ConsumerService, consumerService(pool));
-        router.service(DeadLetterService, deadLetterService(pool, [deskConsumer(desk)]));
-      },
-      readiness: () => (broker.connected ? [] : ["the broker is not connected"]),
+  const broker = stack.use(openGatewayBroker({ config, service, log, metrics }));
+  const shared = { config, endpoints, source: service, broker, log, metrics };
+  const door: { current?: Door } = {};
+  const desk = stack.use(
+    await startDeskSide({
+      ...shared,
+      doorBusy: () => door.current?.busy ?? false,
+      doorProblems: () => door.current?.problems ?? ["the door is not open"],
     }),
   );
-
-  stack.use(prepareStreams({ broker, log }));
-  stack.use(prepareDatabase({ url: config.database.ownerUrl, log }, () => startDesk(desk)));
-
-  const receive = createReceiver({
-    endpoints,
-    store: createPublisher({ broker, source: service, deadlineMs: config.publishTimeoutMs, log }),
-    load,
-    metrics: createDoorMetrics(metrics, load),
-    log,
-    bodyTimeoutMs: config.bodyTimeoutMs,
-    now: () => new Date(),
-  });
-  const door = stack.use(await startDoor(config.door, log, receive, metrics));
+  const doorOptions = { ...shared, flush: desk.writeStatistics };
+  door.current = stack.use(
+    await (config.doorWorkers === 0 ? openDoor(doorOptions) : openDoors({ ...doorOptions, text })),
+  );
+  const { configure } = door.current;
+  const file = config.endpointsFile;
+  stack.use(followConfig({ file, text, take: configure, endpoints, log, metrics }));
 
   const opened = stack.move();
   return {
-    port: server.port,
-    doorPort: door.port,
+    port: desk.port,
+    doorPort: door.current.port,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** Of this process, or all those of the workers. */
+type Door = AsyncDisposable & {
+  readonly port: number;
+  readonly busy: boolean;
+  /** What keeps it from taking webhooks. */
+  readonly problems: readonly string[];
+  /** Works by it from now on; throws ConfigError with everything that is wrong. */
+  configure(endpointsText: string): Promise<void>;
+};
+
+async function openDoor(options: DoorSideOptions): Promise<Door> {
+  const { endpoints } = options;
+  const { startDoorSide } = await import("./door-side.ts");
+  const side = await startDoorSide(options);
+  return {
+    port: side.port,
+    get busy() {
+      return side.busy;
+    },
+    problems: [],
+    configure: async (text) => endpoints.prepare(text)(),
+    [Symbol.asyncDispose]: () => side[Symbol.asyncDispose](),
+  };
+}
+
+async function openDoors(options: DoorSideOptions & { readonly text: string }): Promise<Door> {
+  const { config, endpoints, log } = options;
+  const { startWorkers } = await import("./workers/primary.ts");
+  const workers = await startWorkers({
+    ...options,
+    count: config.doorWorkers,
+    door: config.door,
+    giveUp(why) {
+      // Whoever supervises us starts everything anew; the workers end with us.
+      log.error("the door cannot be kept open, giving up", { error: why });
+      process.exit(1);
+    },
+  });
+  return {
+    port: workers.port,
+    get busy() {
+      return workers.busy;
+    },
+    get problems() {
+      return workers.problems;
+    },
+    async configure(text) {
+      const putInForce = endpoints.prepare(text);
+      await workers.configure(text);
+      putInForce();
+    },
+    [Symbol.asyncDispose]: () => workers[Symbol.asyncDispose](),
   };
 }

@@ -3,12 +3,16 @@
 
 import {
   type Env,
+  type EnvReader,
   readBrokerConfig,
   readDatabaseConfig,
   readEnv,
   readMeshConfig,
   readTelemetryConfig,
 } from "#mesh/process/config.ts";
+import { isLoopback } from "./door/addresses.ts";
+
+export const service = "webhook-gateway";
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -30,10 +34,8 @@ export function readConfig(env: Env) {
       /** `bursar.webhook.v1.GatewayConfig` as JSON or YAML. */
       endpointsFile: read.file("ENDPOINTS_FILE"),
       door: {
-        host: read.text("DOOR_HOST", "127.0.0.1"),
+        ...readListener(read),
         port: read.integer("DOOR_PORT", { min: 0, max: 65_535, fallback: 0 }),
-        certFile: read.file("DOOR_TLS_CERT_FILE"),
-        keyFile: read.file("DOOR_TLS_KEY_FILE"),
         connectionsMax: read.integer("DOOR_CONNECTIONS_MAX", {
           min: 1,
           max: 100_000,
@@ -43,6 +45,8 @@ export function readConfig(env: Env) {
         requestTimeoutMs: bodyTimeoutMs + 10_000,
         drainTimeoutMs: mesh.drainTimeoutMs,
       },
+      /** Processes that share the door; none: it is in the process of the desk. */
+      doorWorkers: read.integer("DOOR_WORKERS", { min: 0, max: 64, fallback: 0 }),
       bodyTimeoutMs,
       load: {
         requestsMax: read.integer("DOOR_IN_FLIGHT_MAX", {
@@ -56,7 +60,15 @@ export function readConfig(env: Env) {
           fallback: 128 * mebibyte,
         }),
       },
-      /** Below what providers wait: the shortest that is documented here waits 10 s. */
+      /** Where webhooks wait on this machine while the broker is away; undefined: they do not. */
+      spoolDir: read.optional("SPOOL_DIR"),
+      /** Of webhooks, for each process that holds a door. */
+      spoolBytesMax: read.integer("SPOOL_BYTES_MAX", {
+        min: mebibyte,
+        max: 1_048_576 * mebibyte,
+        fallback: 1_024 * mebibyte,
+      }),
+      /** Where the provider itself waits longer: see `Patience`. */
       publishTimeoutMs: read.integer("DOOR_PUBLISH_TIMEOUT_MS", {
         min: 100,
         max: 60_000,
@@ -64,4 +76,20 @@ export function readConfig(env: Env) {
       }),
     };
   });
+}
+
+/** Without a certificate the door speaks plain HTTP, and only to a proxy on its own machine. */
+function readListener(read: EnvReader) {
+  const host = read.text("DOOR_HOST", "127.0.0.1");
+  const certFile = read.optionalFile("DOOR_TLS_CERT_FILE");
+  const keyFile = read.optionalFile("DOOR_TLS_KEY_FILE");
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    read.problems.push("DOOR_TLS_CERT_FILE and DOOR_TLS_KEY_FILE must both be set, or neither");
+  } else if (certFile === undefined && host !== "localhost" && !isLoopback(host)) {
+    read.problems.push(
+      `DOOR_HOST ${host} is not loopback: set DOOR_TLS_CERT_FILE and DOOR_TLS_KEY_FILE, ` +
+        "or listen on 127.0.0.1 behind a proxy",
+    );
+  }
+  return { host, certFile, keyFile };
 }

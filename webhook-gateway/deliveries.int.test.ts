@@ -1,7 +1,11 @@
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DeliveryOutcome, DeliveryService } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
+import {
+  DeliveryFlag,
+  DeliveryOutcome,
+  DeliveryService,
+} from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { encodeEvent } from "#mesh/events/event.ts";
 import { publish } from "#mesh/events/publish.ts";
@@ -9,8 +13,8 @@ import { ensureStream } from "#mesh/events/streams.ts";
 import { openTestBroker, type TestBroker } from "#mesh/testing/broker.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { startTestServer, type TestServer } from "#mesh/testing/rpc.ts";
-import { deliveryService } from "./deliveries.ts";
 import { insertDeliveries, type NewDelivery } from "./store.ts";
+import { testService } from "./testing/operators.ts";
 import { webhookWith } from "./testing/webhooks.ts";
 
 const receivedAt = new Date("2026-01-31T09:30:00.250Z");
@@ -29,7 +33,7 @@ beforeAll(async () => {
   server = await startTestServer({
     service: "webhook-gateway",
     routes: (router) =>
-      router.service(DeliveryService, deliveryService(database.pool, testBroker.broker)),
+      router.service(DeliveryService, testService(database.pool, testBroker.broker)),
     grants: { stranger: { scopes: ["cms.courses.read"] } },
   });
   client = await server.client(DeliveryService);
@@ -65,6 +69,10 @@ test.each<[string, object, string[]]>([
   ["type", { eventType: "a.b" }, ["webhook-4", "webhook-2", "webhook-1"]],
   ["event", { eventId: "evt_4" }, ["webhook-4"]],
   ["outcome", { outcome: DeliveryOutcome.DEAD }, ["webhook-2"]],
+  ["provider", { provider: "stripe", endpointId: "endpoint-2" }, ["webhook-3"]],
+  ["tenant", { tenantId: "acme" }, []],
+  ["flag", { flag: DeliveryFlag.RENAMED }, []],
+  ["time", { receivedBefore: timestampFromDate(receivedAt) }, []],
   ["two at once", { eventType: "a.b", outcome: DeliveryOutcome.PUBLISHED }, ["webhook-1"]],
   ["what is not there", { eventType: "x'; drop table delivery --" }, []],
 ])("deliveries are filtered by %s", async (_, filter, expected) => {
@@ -108,6 +116,12 @@ test.each(["x", "0", "-1", "1e3", "99999999999999999999"])(
   },
 );
 
+test("a page token goes with its filter and no other", async () => {
+  const { nextPageToken: pageToken } = await client.listDeliveries({ pageSize: 1 });
+  const other = client.listDeliveries({ pageSize: 1, pageToken, eventType: "a.b" });
+  expect((await failure(other)).code).toBe(Code.InvalidArgument);
+});
+
 test("who lacks the scope is refused", async () => {
   const stranger = await server.client(DeliveryService, "stranger");
   expect((await failure(stranger.listDeliveries({}))).code).toBe(Code.PermissionDenied);
@@ -138,6 +152,8 @@ function delivery(webhookId: string, over: Partial<NewDelivery> = {}): NewDelive
     outcome: DeliveryOutcome.PUBLISHED,
     publishedEvents: ["bursar.payments.v1.PaymentSucceeded"],
     streamSequence: 1n,
+    ...{ providerAccount: "acct_1", tenantId: "", unsignedEventId: "", reason: "" },
+    ...{ publishedDigests: [], flags: [] },
     ...over,
   };
 }

@@ -6,15 +6,26 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { DeadLetterReason, HeaderSchema } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
-import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
-import { type WebhookReceived, WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
-import { openPool } from "#mesh/database/pool.ts";
+import { DeliveryFlag, DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
+import {
+  VerificationSchema,
+  WebhookConfirmedSchema,
+  type WebhookReceived,
+  WebhookReceivedSchema,
+} from "#gen/bursar/webhook/v1/webhook_pb.ts";
+import { encodeEvent } from "#mesh/events/event.ts";
+import { publish } from "#mesh/events/publish.ts";
 import { ensureStream } from "#mesh/events/streams.ts";
 import { createMetrics, type Metrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { startDesk } from "./desk.ts";
-import { createPublisher } from "./store-webhook.ts";
+import type { Endpoint } from "./endpoints.ts";
+import type { Filter } from "./filter/filter.ts";
+import { parseFilter } from "./filter/filter.ts";
+import { publishWebhook } from "./publish-webhook.ts";
+import * as observed from "./testing/desk-observations.ts";
+import { endWaitingSessions, forgetMs, intentBody } from "./testing/desk-observations.ts";
 import { paymentIntent, stripeBody, webhookWith } from "./testing/webhooks.ts";
 import { webhookIdOf } from "./webhook.ts";
 
@@ -29,7 +40,8 @@ let desk: AsyncDisposable;
 beforeAll(async () => {
   database = await openTestDatabase({ schema: "gateway", migrations });
   testBroker = await openTestBroker("webhook-gateway");
-  for (const name of ["WEBHOOKS", "PAYMENTS"] as const) await ensureStream(testBroker.broker, name);
+  for (const name of ["WEBHOOKS", "PAYMENTS", "WEBHOOK_BODIES"] as const)
+    await ensureStream(testBroker.broker, name);
   metrics = createMetrics("test");
   desk = openDesk();
 });
@@ -38,6 +50,10 @@ afterAll(async () => {
   await testBroker[Symbol.asyncDispose]();
   await database[Symbol.asyncDispose]();
 });
+
+/** Of all that an endpoint is the desk asks for its filter alone. */
+const livemode = parseFilter("event.livemode == true") as Filter;
+const endpoints = new Map([["filtered-endpoint", { filter: livemode } as Endpoint]]);
 
 let count = 0;
 let eventId = "";
@@ -80,6 +96,73 @@ test("a type that means nothing to the books is kept and counted", async () => {
   expect(await metrics.render()).toMatch(
     /bursar_gateway_normalised_total\{.*type="customer.created",outcome="kept".*\} 1/,
   );
+});
+
+test.each([
+  ["is false", { livemode: false }, DeliveryOutcome.FILTERED, [], 0],
+  ["is true", { livemode: true }, DeliveryOutcome.PUBLISHED, [], 1],
+  ["cannot tell", {}, DeliveryOutcome.PUBLISHED, [DeliveryFlag.FILTER_FAILED], 1],
+])("a webhook whose endpoint's filter %s", async (_, over, outcome, flags, payments) => {
+  const webhook = await arrive(said(over), eventId, { endpointId: "filtered-endpoint" });
+  await expect.poll(() => deliveryOf(webhook)).toMatchObject({ outcome, flags });
+  expect(await paymentsOf(webhook)).toHaveLength(payments);
+});
+
+test("the same under another unsigned id is counted and flagged, and handled once", async () => {
+  const webhook = await arrive(said(), eventId, { unsignedEventId: "first" });
+  await expect.poll(() => deliveryOf(webhook)).toMatchObject({ repeats: 0n, flags: [] });
+  await arrive(said(), eventId, { unsignedEventId: "second" });
+  await expect
+    .poll(() => deliveryOf(webhook))
+    .toMatchObject({ repeats: 1n, flags: [DeliveryFlag.RENAMED] });
+  expect(await paymentsOf(webhook)).toHaveLength(1);
+});
+
+test("a body in parts is read back, and becomes what it would in one", async () => {
+  const webhook = await arrive(said({ pad: "x".repeat(1_200_000) }));
+  await expect
+    .poll(() => deliveryOf(webhook))
+    .toMatchObject({ outcome: DeliveryOutcome.PUBLISHED });
+  expect(await paymentsOf(webhook)).toHaveLength(1);
+});
+
+test("what nobody attests waits for its provider, whose answer is what counts", async () => {
+  const verification = create(VerificationSchema, {
+    scheme: "stripe",
+    algorithm: "hmac-sha256",
+    coverage: Coverage.ID_TIME,
+  });
+  const id = "WH-1AB23456CD789012E-3FG45678HI901234J";
+  const body = JSON.stringify({ id, event_type: "CATALOG.PRODUCT.CREATED" });
+  const webhook = await arrive(body, eventId, { verification, provider: "paypal" });
+  await expect
+    .poll(() => deliveryOf(webhook))
+    .toMatchObject({ outcome: DeliveryOutcome.UNCONFIRMED, published_events: [] });
+  const waiting = await database.pool`select webhook_id from confirmation`;
+  expect(waiting).toContainEqual({ webhook_id: webhook.webhookId });
+
+  const confirmed = encodeEvent(
+    WebhookConfirmedSchema,
+    {
+      webhookId: webhook.webhookId,
+      webhook,
+      body: Buffer.from(body),
+      path: `/v1/notifications/webhooks-events/${id}`,
+      fetchedTime: timestampFromMs(1_700_000_001_000),
+    },
+    { messageId: `${webhook.webhookId}/confirmed/1`, source: "webhook-gateway", time: new Date() },
+  );
+  await publish(testBroker.broker, confirmed, { deadlineMs: 5_000 });
+  await expect
+    .poll(() => deliveryOf(webhook))
+    .toMatchObject({ outcome: DeliveryOutcome.KEPT, published_events: [] });
+});
+
+test("a message of the version before is handled like any other", async () => {
+  const webhook = await arrive(said(), eventId, { tenantId: "", partIndex: 0 });
+  await expect
+    .poll(() => deliveryOf(webhook))
+    .toMatchObject({ tenant_id: "", unsigned_event_id: "", provider_account: "acct_demo" });
 });
 
 // One row a reason; the bytes are kept with it.
@@ -228,7 +311,7 @@ test("a desk that stopped between publishing and committing publishes the same e
   const first = openDesk();
   await expect.poll(async () => (await paymentsOf(webhook)).length).toBe(1);
   // The session of the waiting desk is ended, as a crash would end it.
-  await expect.poll(endWaitingSessions).toBeGreaterThan(0);
+  await expect.poll(() => endWaitingSessions(database.superUrl)).toBeGreaterThan(0);
   unblock.resolve();
   await expect(blocker).rejects.toThrow();
   await expect.poll(() => deliveryOf(webhook)).toMatchObject({ endpoint_id: "endpoint-1" });
@@ -243,6 +326,7 @@ function openDesk(): AsyncDisposable {
     source: "webhook-gateway",
     log,
     metrics,
+    endpoints: { current: { endpoints } },
     doorBusy: () => false,
   });
 }
@@ -250,31 +334,6 @@ function openDesk(): AsyncDisposable {
 const said = (over: object = {}) => {
   return stripeBody("payment_intent.succeeded", paymentIntent(), over);
 };
-
-const forgetMs = 150;
-
-/** Until it is disposed, the broker knows repeated ids for a moment only. */
-async function forgetQuickly(): Promise<AsyncDisposable> {
-  const manager = await testBroker.broker.jsm();
-  const streams = ["WEBHOOKS", "PAYMENTS"] as const;
-  for (const name of streams) await manager.streams.update(name, { duplicate_window: 100_000_000 });
-  return {
-    async [Symbol.asyncDispose]() {
-      for (const name of streams) await ensureStream(testBroker.broker, name);
-    },
-  };
-}
-
-async function settledAll(): Promise<void> {
-  const manager = await testBroker.broker.jsm();
-  const { state } = await manager.streams.info("WEBHOOKS");
-  await expect
-    .poll(async () => {
-      const info = await manager.consumers.info("WEBHOOKS", "gateway-WEBHOOKS").catch(() => null);
-      return info?.ack_floor.stream_seq;
-    })
-    .toBe(state.last_seq);
-}
 
 async function arrive(
   body: string | Buffer,
@@ -294,16 +353,13 @@ async function arrive(
     ...over,
   });
   const { broker } = testBroker;
-  const store = createPublisher({ broker, source: "webhook-gateway", deadlineMs: 5_000, log });
-  expect(await store(webhook)).toEqual({ durable: true, duplicate: false });
-  return webhook;
-}
-
-function intentBody(amount: string, currency = "usd"): string {
-  return (
-    '{"id":"evt","type":"payment_intent.succeeded","created":1700000000,"data":{"object":' +
-    `{"id":"pi_1","amount_received":${amount},"currency":"${currency}"}}}`
+  const published = await publishWebhook(
+    (event, options) => publish(broker, event, options),
+    webhook,
+    { source: "webhook-gateway", deadlineMs: 5_000 },
   );
+  expect(published).toMatchObject({ duplicate: false });
+  return webhook;
 }
 
 async function deliveryOf({ webhookId }: WebhookReceived) {
@@ -316,36 +372,7 @@ async function deadLetterOf({ webhookId }: WebhookReceived) {
   return row;
 }
 
-async function paymentsOf({ webhookId }: WebhookReceived) {
-  const manager = await testBroker.broker.jsm();
-  const { state } = await manager.streams.info("PAYMENTS");
-  const found = [];
-  for (let seq = 1; seq <= state.last_seq; seq++) {
-    const message = await manager.streams.getMessage("PAYMENTS", { seq });
-    const id = message?.header.get("Nats-Msg-Id") ?? "";
-    if (id.startsWith(webhookId))
-      found.push({ id, subject: message!.subject, data: message!.data });
-  }
-  return found;
-}
-
-async function everything() {
-  const manager = await testBroker.broker.jsm();
-  const { state } = await manager.streams.info("PAYMENTS");
-  const [rows] = await database.pool`
-    select (select count(*)::int from delivery) as deliveries,
-           (select count(*)::int from dead_letter) as letters,
-           (select count(*)::int from inbox) as settled
-  `;
-  return { ...rows, payments: state.messages };
-}
-
-async function endWaitingSessions(): Promise<number> {
-  const sql = openPool({ url: database.superUrl, connectionsMax: 1 });
-  const ended = await sql`
-    select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock'
-  `;
-  await sql.end();
-  return ended.count;
-}
+const forgetQuickly = () => observed.forgetQuickly(testBroker.broker);
+const settledAll = () => observed.settledAll(testBroker.broker);
+const paymentsOf = (webhook: WebhookReceived) => observed.paymentsOf(testBroker.broker, webhook);
+const everything = () => observed.everything(testBroker.broker, database.pool);

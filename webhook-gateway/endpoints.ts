@@ -4,19 +4,15 @@
 // closes one door silently.
 
 import { readFileSync } from "node:fs";
-import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
-import { parseDocument, visit } from "yaml";
-import {
-  type EndpointConfig,
-  EndpointConfigSchema,
-  GatewayConfigSchema,
-} from "#gen/bursar/webhook/v1/endpoint_pb.ts";
-import { validate } from "#mesh/policy/validation.ts";
+import type { EndpointConfig, GatewayConfig } from "#gen/bursar/webhook/v1/endpoint_pb.ts";
 import { ConfigError, type Env } from "#mesh/process/config.ts";
-import type { Provider } from "./providers/provider.ts";
-import { createProvider } from "./providers/registry.ts";
-import { activeKeys, readSecret, type Secret } from "./secrets.ts";
-import { selfTest } from "./self-test.ts";
+import { type AddressPolicy, parseTrustedProxies, type TrustedProxies } from "./door/addresses.ts";
+import { createEndpoint } from "./endpoints/create-endpoint.ts";
+import { decodeConfig } from "./endpoints/decode.ts";
+import type { FetchBack } from "./endpoints/fetch-back.ts";
+import type { Filter } from "./filter/filter.ts";
+import type { AckProfile, Provider } from "./providers/provider.ts";
+import { readCipherKey, readSecretFile, type Secret, type SecretPlaces } from "./secrets.ts";
 
 export type Endpoint = {
   readonly endpointId: string;
@@ -25,84 +21,91 @@ export type Endpoint = {
   readonly providerAccount: string;
   readonly ledgerId: string;
   readonly provider: Provider;
+  /** Active ones and others; none where the provider signs nothing. */
   readonly secrets: readonly Secret[];
   readonly bodyBytesMax: number;
   readonly toleranceMs: number;
+  /** The provider's, unless the file names another. */
+  readonly ack: AckProfile;
+  /** While the broker is away webhooks go to the spool; else the provider is to try again. */
+  readonly spool: boolean;
+  /** Undefined: it may be called from anywhere. */
+  readonly addresses: AddressPolicy | undefined;
+  /** Bodies may come compressed. */
+  readonly gzip: boolean;
+  /** Undefined: nothing is kept of refused requests. */
+  readonly quarantine: Quarantine | undefined;
+  /** Undefined: every webhook passes. */
+  readonly filter: Filter | undefined;
+  /** How to ask the provider for what its webhooks only point at, where that is configured. */
+  readonly fetchBack: FetchBack | undefined;
 };
 
-export type Endpoints = ReadonlyMap<string, Endpoint>;
+export type Quarantine = {
+  readonly keepMs: number;
+  /** Most that are kept a minute. */
+  readonly perMinute: number;
+};
 
-const bodyBytesMaxDefault = 262_144;
-const toleranceMsDefault = 300_000;
+/** Bounds for requests that are not authentic, for each client address. */
+export type UnverifiedLimit = { readonly perMinute: number; readonly burst: number };
+
+/** One sound configuration. It never changes; a changed file becomes another one. */
+export type EndpointsSnapshot = {
+  readonly endpoints: ReadonlyMap<string, Endpoint>;
+  readonly trustedProxies: TrustedProxies;
+  readonly unverifiedLimit: UnverifiedLimit;
+  /** AES-256; present where an endpoint has a quarantine. */
+  readonly quarantineKey: Uint8Array | undefined;
+};
+
+export type Endpoints = EndpointsSnapshot["endpoints"];
+
+const unverifiedDefault: UnverifiedLimit = { perMinute: 60, burst: 100 };
 
 /** Throws ConfigError with everything that is wrong. */
-export function readEndpoints(path: string, env: Env, now: Date): Endpoints {
-  let text: string;
+export function readEndpoints(path: string, env: Env, now: Date): EndpointsSnapshot {
+  return parseEndpoints(readEndpointsText(path), env, now);
+}
+
+export function readEndpointsText(path: string): string {
   try {
-    text = readFileSync(path, "utf8");
+    return readFileSync(path, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new ConfigError([`${path} cannot be read (${code ?? "unknown error"})`]);
   }
-  return parseEndpoints(text, env, now);
 }
 
-export function parseEndpoints(text: string, env: Env, now: Date): Endpoints {
-  const problems: string[] = [];
-  const configs = parseConfigs(text, problems);
-  const endpoints = new Map<string, Endpoint>();
-  for (const config of configs) {
-    const note = (problem: string) => problems.push(`endpoint ${config.endpointId}: ${problem}`);
-    if (endpoints.has(config.endpointId)) note("endpoint_id is used twice");
-    const endpoint = createEndpoint(config, env, now, note);
-    if (endpoint) endpoints.set(config.endpointId, endpoint);
-  }
-  problems.push(...accountProblems(configs));
-  if (problems.length > 0) throw new ConfigError(problems);
-  return endpoints;
-}
-
-function createEndpoint(
-  config: EndpointConfig,
+/** Throws ConfigError with everything that is wrong. */
+export function parseEndpoints(
+  text: string,
   env: Env,
   now: Date,
-  note: (problem: string) => void,
-): Endpoint | undefined {
-  const provider = createProvider(config.provider);
-  if ("problems" in provider) {
-    for (const problem of provider.problems) note(`${nameOf(config)}.${problem}`);
-    return undefined;
+  readFile: SecretPlaces["readFile"] = readSecretFile,
+): EndpointsSnapshot {
+  const places = { env, readFile };
+  const { config, problems: undecoded } = decodeConfig(text);
+  const problems = [...undecoded];
+  const endpoints = new Map<string, Endpoint>();
+  for (const one of config.endpoints) {
+    const note = (problem: string) => problems.push(`endpoint ${one.endpointId}: ${problem}`);
+    if (endpoints.has(one.endpointId)) note("endpoint_id is used twice");
+    const endpoint = createEndpoint(one, places, now, note);
+    if (endpoint) endpoints.set(one.endpointId, endpoint);
   }
-  const secrets = config.secrets.flatMap((ref, index): Secret[] => {
-    const secret = readSecret(ref, provider, env);
-    if ("problem" in secret) {
-      note(`secrets[${index}]: ${secret.problem}`);
-      return [];
-    }
-    const failure = selfTest(provider, secret, now);
-    if (failure) note(`secrets[${index}]: the self-test ${failure}`);
-    return [secret];
-  });
-  if (secrets.length > 0 && activeKeys(secrets, now).length === 0) {
-    note("secrets: none is active now, check not_before_time and not_after_time");
-  }
-  return {
-    endpointId: config.endpointId,
-    tenantId: config.tenantId,
-    providerAccount: config.providerAccount,
-    ledgerId: config.ledgerId,
-    provider,
-    secrets,
-    bodyBytesMax: config.bodyBytesMax || bodyBytesMaxDefault,
-    toleranceMs: config.toleranceMs || toleranceMsDefault,
+  problems.push(...accountProblems(config.endpoints));
+  const snapshot = {
+    endpoints,
+    trustedProxies: trustedProxiesOf(config, problems),
+    unverifiedLimit: {
+      perMinute: config.unverifiedLimit?.perMinute || unverifiedDefault.perMinute,
+      burst: config.unverifiedLimit?.burst || unverifiedDefault.burst,
+    },
+    quarantineKey: quarantineKeyOf(config, places, problems),
   };
-}
-
-/** Name of the provider's field, as it stands in the file. */
-function nameOf({ provider }: EndpointConfig): string {
-  return (
-    EndpointConfigSchema.fields.find(({ localName }) => localName === provider.case)?.name ?? ""
-  );
+  if (problems.length > 0) throw new ConfigError(problems);
+  return snapshot;
 }
 
 /** Endpoints that hear about one account count its events once, so they must agree on the books. */
@@ -120,59 +123,29 @@ function accountProblems(configs: readonly EndpointConfig[]): string[] {
   });
 }
 
-/** The endpoints of the file that keep the schema's rules; everything else is a problem. */
-function parseConfigs(text: string, problems: string[]): EndpointConfig[] {
-  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
-  for (const { code, linePos } of document.errors) {
-    // The parser's own message quotes the file, which a secret may stand in by mistake.
-    problems.push(`line ${linePos?.[0].line ?? "?"}: not valid JSON or YAML (${code})`);
-  }
-  visit(document, {
-    Alias: () => void problems.push("the file uses YAML aliases: write the values out"),
-  });
-  if (problems.length > 0) return [];
-  const root: unknown = document.toJS();
-  const members = isObject(root) ? Object.keys(root) : [];
-  const list = isObject(root) ? root["endpoints"] : undefined;
-  if (members.length !== 1 || !Array.isArray(list)) {
-    problems.push("the file must hold `endpoints`, a list, and nothing else");
-    return [];
-  }
-  const configs = list.flatMap((json: JsonValue, index): EndpointConfig[] => {
-    try {
-      return [fromJson(EndpointConfigSchema, json)];
-    } catch (error) {
-      problems.push(`endpoints[${index}]: ${withoutValue(error)}`);
-      return [];
-    }
-  });
-  const config = create(GatewayConfigSchema, { endpoints: configs });
-  const broken = validate(GatewayConfigSchema, config);
-  for (const { field, problem } of broken) {
-    if (configs.length === list.length || field !== "endpoints") {
-      problems.push(`${named(field, configs)}: ${problem}`);
-    }
-  }
-  return configs.filter(
-    (_, index) => !broken.some(({ field }) => field.startsWith(`endpoints[${index}]`)),
-  );
+function trustedProxiesOf(config: GatewayConfig, problems: string[]): TrustedProxies {
+  const proxies = parseTrustedProxies(config.trustedProxies);
+  if (!("problems" in proxies)) return proxies;
+  problems.push(...proxies.problems);
+  return { has: () => false };
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** `endpoints[0].secrets` as `endpoint <id>: secrets`. */
-function named(field: string, configs: readonly EndpointConfig[]): string {
-  const [, index, rest] = /^endpoints\[(\d+)\]\.?(.*)$/.exec(field) ?? [];
-  const endpointId = index === undefined ? undefined : configs[Number(index)]?.endpointId;
-  return endpointId && rest ? `endpoint ${endpointId}: ${rest}` : field;
-}
-
-/** The decoder's message up to where it quotes the value; names of fields are kept. */
-function withoutValue(error: unknown): string {
-  const message = error instanceof Error ? error.message : "cannot be decoded";
-  const unknownKey = /key "((?!whsec)[A-Za-z0-9_]{1,40})" is unknown/.exec(message);
-  const head = message.replace(/ from JSON.*$/s, "");
-  return unknownKey ? `${head}: ${unknownKey[1]} is unknown` : head;
+function quarantineKeyOf(
+  { quarantineKey: ref, endpoints }: GatewayConfig,
+  places: SecretPlaces,
+  problems: string[],
+): Uint8Array | undefined {
+  if (ref) {
+    const key = readCipherKey(ref, places);
+    if (!("problem" in key)) return key;
+    problems.push(`quarantine_key: ${key.problem}`);
+    return undefined;
+  }
+  const needing = endpoints.find(({ quarantine }) => quarantine);
+  if (needing) {
+    problems.push(
+      `endpoint ${needing.endpointId}: quarantine needs a quarantine_key beside the endpoints`,
+    );
+  }
+  return undefined;
 }

@@ -12,7 +12,7 @@ const pauseMsMax = 10_000;
 export function prepareStreams({ broker, log }: { broker: Broker; log: Log }): AsyncDisposable {
   return untilDone("the streams", log, async () => {
     if (!(await broker.waitUntilConnected(1_000))) return false;
-    for (const name of ["WEBHOOKS", "PAYMENTS"] as const) await ensureStream(broker, name);
+    for (const name of broker.streams.keys()) await ensureStream(broker, name);
     return true;
   });
 }

@@ -6,7 +6,7 @@ import { WebhookReceivedSchema } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { type Broker, openBroker } from "#mesh/events/broker.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker.ts";
-import { createPublisher, type StoreWebhook } from "./store-webhook.ts";
+import { createWebhookStore, type StoreWebhooks } from "./store-webhook.ts";
 import { openTestDoor, type TestDoor } from "./testing/door.ts";
 import { openProxy } from "./testing/proxy.ts";
 import {
@@ -18,7 +18,7 @@ import {
 } from "./testing/senders.ts";
 
 let testBroker: TestBroker;
-let publisher: StoreWebhook;
+let publisher: StoreWebhooks;
 let door: TestDoor;
 
 beforeAll(async () => {
@@ -175,7 +175,7 @@ test("without the broker it is 503 with Retry-After, and with it 200 again", asy
     streamBytesMax: testBroker.broker.streamBytesMax,
   });
   expect(await broker.waitUntilConnected(5_000)).toBe(true);
-  await using away = await openTestDoor(publisherTo(broker, 300));
+  await using away = await openTestDoor(publisherTo(broker), { publishTimeoutMs: 300 });
   const body = stripeEvent("evt_away");
   const attempt = () => away.send({ body, headers: stripeHeaders(body) });
 
@@ -206,7 +206,7 @@ test("a broker that stays away is waited for no longer, and used as soon as it i
   });
   expect(await broker.waitUntilConnected(5_000)).toBe(true);
   expect(broker.absentMs).toBe(0);
-  await using away = await openTestDoor(publisherTo(broker, 8_000));
+  await using away = await openTestDoor(publisherTo(broker), { publishTimeoutMs: 8_000 });
   const attempt = (body: string) => away.send({ body, headers: stripeHeaders(body) });
 
   proxy.cut();
@@ -229,15 +229,15 @@ test("a broker that was never there is not waited for either", async () => {
     ...{ url: proxy.url, name: "x", events: [WebhookReceivedSchema], log: silentLog(), metrics },
   });
   await expect.poll(() => broker.absentMs, { timeout: 5_000 }).toBeGreaterThan(1_000);
-  await using away = await openTestDoor(publisherTo(broker, 8_000));
+  await using away = await openTestDoor(publisherTo(broker), { publishTimeoutMs: 8_000 });
   const body = stripeEvent("evt_nowhere");
   const startedMs = performance.now();
   expect((await away.send({ body, headers: stripeHeaders(body) })).status).toBe(503);
   expect(performance.now() - startedMs).toBeLessThan(1_000);
 });
 
-function publisherTo(broker: Broker, deadlineMs = 5_000): StoreWebhook {
-  return createPublisher({ broker, source: "webhook-gateway", deadlineMs, log: silentLog() });
+function publisherTo(broker: Broker): StoreWebhooks {
+  return createWebhookStore({ broker, source: "webhook-gateway", log: silentLog() });
 }
 
 async function stored() {

@@ -15,7 +15,11 @@ test("a sound provider passes", () => {
 
 // One row a provider that would let forgeries in, or nobody.
 test.each<[string, Partial<Provider>, string]>([
-  ["refuses everything", { sign: ({ body }) => ({ headers: {}, body }) }, "refused what it had signed itself"],
+  [
+    "refuses everything",
+    { sign: ({ body }) => ({ headers: {}, body }) },
+    "refused what it had signed itself",
+  ],
   ["looks at nothing", { verify: () => verified }, "accepted a body that was changed"],
   [
     "looks at the body only",

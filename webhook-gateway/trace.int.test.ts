@@ -7,7 +7,7 @@ import { stripeEvent, stripeHeaders } from "./testing/senders.ts";
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 let door: TestDoor;
-let stored: Stored = { durable: true, duplicate: false };
+let stored: Stored = { durable: true, duplicate: false, where: "broker" };
 let storing: string | undefined;
 let spans: FinishedSpan[] = [];
 let forget = () => {};

@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { webhookIdOf } from "./webhook.ts";
+import type { Attestation } from "#gen/bursar/payments/v1/provenance_pb.ts";
+import { authenticate, readRequest, trustOf } from "./authenticate.ts";
+import { sample } from "./testing/snapshots.ts";
+import { dedupeIdOf, webhookIdOf, webhooksOf } from "./webhook.ts";
 
 const owner = (provider: string, providerAccount: string, tenantId = "") => ({
   tenantId,
@@ -37,4 +40,55 @@ test("no two lists of parts share an id, wherever their borders are", () => {
     webhookIdOf(owner("a", "id", "stripe"), { eventId: "b", bodySha256 }),
   ];
   expect(new Set(ids).size).toBe(ids.length);
+});
+
+const now = new Date();
+
+/** As the door would make it of the provider's own request, under these unsigned headers. */
+function webhookOf(name: string, unsigned: Record<string, string> = {}, tenantId = "") {
+  const { endpoint: shared, sign } = sample(name);
+  const endpoint = { ...shared, tenantId };
+  const signed = sign(now);
+  const { headers = {}, body = Buffer.from("id=tr_1") } = signed ?? {};
+  const request = readRequest(endpoint, {
+    rawHeaders: Object.entries({ ...headers, ...unsigned }).flat(),
+    query: signed?.query,
+    contentType: "x".repeat(300),
+    body,
+    receivedTime: now,
+  });
+  const verified = authenticate(endpoint, request, trustOf(endpoint, now, signed?.certificate));
+  if (!verified.verified) throw new Error(verified.rejection);
+  return webhooksOf(endpoint, request, verified)[0]!;
+}
+
+test("the same signed body under another unsigned id is the same webhook, and reaches the desk", () => {
+  const [one, again, other] = ["a", "a", "b"].map((id) =>
+    webhookOf("github-0", { "x-github-delivery": id }),
+  );
+  expect(new Set([one, again, other].map((webhook) => webhook!.webhookId)).size).toBe(1);
+  expect(dedupeIdOf(one!)).toBe(dedupeIdOf(again!));
+  expect(dedupeIdOf(one!)).not.toBe(dedupeIdOf(other!));
+  expect(dedupeIdOf(webhookOf("stripe-0"))).toMatch(/^[\w-]{43}\/[\w-]{43}$/);
+});
+
+test("what senders write at any length is cut to what the schema takes", () => {
+  const webhook = webhookOf("github-0", { "x-github-delivery": "x".repeat(3_000) });
+  expect(webhook.unsignedEventId.length).toBeLessThanOrEqual(255);
+  expect(webhook.contentType).toHaveLength(255);
+});
+
+test("tenants never share a webhook", () => {
+  expect(webhookOf("stripe-0").webhookId).not.toBe(webhookOf("stripe-0", {}, "other").webhookId);
+});
+
+test.each<[string, Record<string, Attestation>]>([
+  ["stripe-0", { body: 1, event_id: 1, event_type: 1, signed_time: 1 }],
+  ["lemon_squeezy-0", { body: 1 }],
+  ["mollie-1", { body: 2 }],
+  ["paypal-0", { body: 2, event_id: 1, signed_time: 1 }],
+])("%s says how far each field can be trusted", (name, attested) => {
+  const { attestations } = webhookOf(name).verification!;
+  const said = Object.fromEntries(attestations.map((each) => [each.field, each.attestation]));
+  expect(said).toEqual(attested);
 });

@@ -74,6 +74,7 @@ export function openBroker(options: BrokerOptions): AsyncDisposable & Broker {
   const gauge = metrics.gauge({
     name: "bursar_broker_connected",
     help: "1 while the connection to the broker stands",
+    across: "min",
   });
   const reconnects = metrics.counter({
     name: "bursar_broker_connections_total",

@@ -26,6 +26,34 @@ test("every event is handled once, however often it is published", async () => {
   });
 });
 
+test("what comes again is told of, and not handled again", async () => {
+  await using world = await openConsumerWorld();
+  await world.publishRaw(...["pi_1", "pi_1", "pi_2", "pi_1"].map((id) => encodedPayment(id)));
+  const prepared = new Set<string>();
+  const unprepared: string[] = [];
+  await using _consumer = world.start({
+    async prepare(batch) {
+      for (const { messageId } of batch) prepared.add(messageId);
+    },
+    async handle(tx, batch) {
+      unprepared.push(...batch.flatMap(({ messageId: id }) => (prepared.has(id) ? [] : [id])));
+      return record(tx, batch);
+    },
+    async repeated(tx, batch) {
+      for (const { messageId } of batch) {
+        await tx`insert into effect (message_id, about) values (${`again ${messageId}`}, '')`;
+      }
+    },
+  });
+  await world.expectEffects([
+    "again payment/pi_1",
+    "again payment/pi_1",
+    "payment/pi_1",
+    "payment/pi_2",
+  ]);
+  expect(unprepared).toEqual([]);
+});
+
 test("the same id with other bytes goes to the dead letters and the first stays", async () => {
   await using world = await openConsumerWorld();
   await world.publishRaw(encodedPayment("pi_1"));

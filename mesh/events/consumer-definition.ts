@@ -39,4 +39,14 @@ export type ConsumerDefinition<S extends readonly DescMessage[] = readonly DescM
    * id and other content is a conflict. Left out, every byte of the message counts.
    */
   contentOf?(event: Received<S[number]>): Uint8Array;
+  /**
+   * Fetches what `contentOf` and `handle` need from elsewhere, before the SQL transaction begins. A
+   * retried dead letter and an event that waited come without it.
+   */
+  prepare?(batch: readonly Received<S[number]>[]): Promise<void>;
+  /**
+   * Events whose ids were settled before and that say the same again: not handled, only told, after
+   * the others of their batch. The broker may deliver one of them more than once.
+   */
+  repeated?(tx: Tx, batch: readonly Received<S[number]>[]): Promise<void>;
 };

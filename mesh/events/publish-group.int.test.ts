@@ -92,6 +92,9 @@ test("everybody in a group has until their own deadline", async () => {
   const early = timed("c");
   await sleep(350);
   const late = timed("d");
+  const own = performance.now();
+  await expect(publishOne(event("e"), { deadlineMs: 50 })).rejects.toThrow("within 50 ms");
+  expect(performance.now() - own).toBeLessThan(500);
 
   await Promise.all(busy);
   // Both clocks may round.

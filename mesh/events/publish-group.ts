@@ -43,12 +43,12 @@ export async function publishAll(
 
 /**
  * Events that come while a group is on its way form the next one: no timer, and an event that comes
- * alone goes alone.
+ * alone goes alone. An event may have a deadline of its own.
  */
 export function createGroupPublisher(
   broker: Broker,
   options: PublishOptions,
-): (event: EncodedEvent) => Promise<Published> {
+): (event: EncodedEvent, options?: PublishOptions) => Promise<Published> {
   const waiting = new Set<Waiting>();
   let lanesBusy = 0;
 
@@ -80,9 +80,8 @@ export function createGroupPublisher(
     }
   }
 
-  return (event) => {
+  return (event, { deadlineMs } = options) => {
     const { promise, resolve, reject } = Promise.withResolvers<Published>();
-    const { deadlineMs } = options;
     const one = { event, deadline: performance.now() + deadlineMs, resolve, reject };
     const giveUp = () => {
       waiting.delete(one);

@@ -18,7 +18,7 @@ import { type EventVersions, passOver } from "./pass-over.ts";
 import { headerOf, type RawMessage } from "./raw-message.ts";
 import { release } from "./release.ts";
 import { isSchemaKey } from "./schema-key.ts";
-import { endSpans, type Settled, type Settling, settle } from "./settle.ts";
+import { endSpans, readableOf, type Settled, type Settling, settle } from "./settle.ts";
 import type { Delivery } from "./subscription.ts";
 
 export type Running<D extends DescMessage> = {
@@ -95,6 +95,7 @@ async function settleTogether<D extends DescMessage>(
   // At once: in a minute it may be another release's, which reads the stream again.
   if (passedOver.length > 0) running.acknowledge(passedOver);
   const raws = mine.map(({ raw }) => raw);
+  await settling.prepare?.(readableOf(settling, raws));
   const written = raws.length > 0 ? await writeTogether(running, raws) : undefined;
   measure.passedOver(passedOver.map(({ raw }) => raw.subject));
   if (written) {
@@ -163,6 +164,10 @@ async function write<D extends DescMessage>(
   const fresh = batch.filter((_, index) => arrivals[index] === "new");
   const { settled, arrived } = await settle(tx, settling, fresh);
   const released = await release(tx, settling, arrived);
+  const known = batch.filter((_, index) => arrivals[index] === "duplicate");
+  if (settling.repeated && known.length > 0) {
+    await settling.repeated(tx, readableOf(settling, known));
+  }
 
   const ofFresh = settled.values();
   const outcomes = batch.map(({ subject }, index): Outcome => {

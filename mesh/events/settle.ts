@@ -22,6 +22,8 @@ export type Settling<D extends DescMessage> = {
   readonly events: readonly D[];
   readonly decode: (raw: RawMessage) => Decoded<D>;
   readonly handle: ConsumerDefinition<readonly D[]>["handle"];
+  readonly prepare?: NonNullable<ConsumerDefinition<readonly D[]>["prepare"]>;
+  readonly repeated?: NonNullable<ConsumerDefinition<readonly D[]>["repeated"]>;
 };
 
 /** A message and what became of it. */
@@ -33,7 +35,10 @@ export type Settled = {
 };
 
 export function createSettling<S extends readonly DescMessage[]>(
-  definition: Pick<ConsumerDefinition<S>, "consumer" | "events" | "handle">,
+  definition: Pick<
+    ConsumerDefinition<S>,
+    "consumer" | "events" | "handle" | "prepare" | "repeated"
+  >,
 ): Settling<S[number]> {
   const { consumer, events } = definition;
   return {
@@ -41,7 +46,17 @@ export function createSettling<S extends readonly DescMessage[]>(
     events,
     decode: createDecoder<S[number]>(events),
     handle: (tx, batch) => definition.handle(tx, batch),
+    ...(definition.prepare && { prepare: (batch) => definition.prepare!(batch) }),
+    ...(definition.repeated && { repeated: (tx, batch) => definition.repeated!(tx, batch) }),
   };
+}
+
+/** Those that can be read, in their order. */
+export function readableOf<D extends DescMessage>(
+  settling: Settling<D>,
+  batch: readonly RawMessage[],
+): Received<D>[] {
+  return batch.flatMap((raw) => readable(settling, raw) ?? []);
 }
 
 /** Decodes, has the valid events handled, and writes down what waits and what is given up. */

@@ -53,6 +53,7 @@ function follow<M extends KeyPair>(options: FollowOptions<M>): Reloaded<M> {
     name: "bursar_certificate_expires_timestamp_seconds",
     help: "When a certificate of this process ends, in seconds since 1970",
     labels: ["what"],
+    across: "min",
   });
   return openReloaded({
     ...options,

@@ -16,12 +16,15 @@ import {
   type RegistryContentType,
 } from "prom-client";
 import type { Span } from "../telemetry/trace.ts";
+import { type MetricsSnapshot, mergeMetrics, renderMetrics, snapshotOf } from "./merged-metrics.ts";
 
 export type MetricOptions<L extends string> = {
   /** `bursar_<thing>_<unit>`, counters end in `_total`. */
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly L[];
+  /** Which value counts where several processes of the service have one; their sum if left out. */
+  readonly across?: "sum" | "min" | "max";
 };
 
 export type Metrics = {
@@ -39,7 +42,13 @@ export type Metrics = {
   render(): Promise<string>;
   /** In the format that the scraper's `Accept` asks for. */
   scrape(accept: string | undefined): Promise<{ contentType: string; text: string }>;
+  /** What this process measured, for another one to include. */
+  snapshot(): Promise<MetricsSnapshot>;
+  /** From now on what is rendered is of this process and of these. */
+  include(others: () => Promise<readonly MetricsSnapshot[]>): void;
 };
+
+export { type MetricsSnapshot, mergeMetrics } from "./merged-metrics.ts";
 
 export type Timing<L extends string> = {
   /** A span that is recorded is kept as an example of its bucket. */
@@ -68,11 +77,17 @@ export function createMetrics(service: string): Metrics {
     throw new Error(`metric ${name} is already registered as another kind`);
   }
 
-  function common<L extends string>({ name, help, labels }: MetricOptions<L>) {
-    return { name, help, labelNames: [...(labels ?? [])], registers: [registry] };
+  function common<L extends string>({ name, help, labels, across }: MetricOptions<L>) {
+    const labelNames = [...(labels ?? [])];
+    return { name, help, labelNames, registers: [registry], aggregator: across ?? "sum" };
   }
 
-  const view = (contentType: RegistryContentType) => viewOf(registry, service, contentType);
+  let others: (() => Promise<readonly MetricsSnapshot[]>) | undefined;
+  async function text(contentType: RegistryContentType): Promise<string> {
+    if (others === undefined) return viewOf(registry, service, contentType).metrics();
+    const [own, theirs] = await Promise.all([snapshotOf(registry), others()]);
+    return renderMetrics(mergeMetrics([own, ...theirs]), service, contentType);
+  }
   return {
     counter: <L extends string>(options: MetricOptions<L>) =>
       once(Counter<L>, options.name, () => new Counter<L>(common(options))),
@@ -114,11 +129,15 @@ export function createMetrics(service: string): Metrics {
         },
       };
     },
-    render: () => view(prometheusContentType).metrics(),
+    render: () => text(prometheusContentType),
     async scrape(accept) {
       const openMetrics = accept?.includes("application/openmetrics-text") ?? false;
       const contentType = openMetrics ? openMetricsContentType : prometheusContentType;
-      return { contentType, text: await view(contentType).metrics() };
+      return { contentType, text: await text(contentType) };
+    },
+    snapshot: () => snapshotOf(registry),
+    include(given) {
+      others = given;
     },
   };
 }

@@ -17,7 +17,7 @@ export type JsonScan =
   | {
       readonly ok: true;
       readonly value: Json;
-      /** Paths such as `data.items[0].id` of members that their object already had. */
+      /** Paths such as `data.items[0].id` of members that their object already had; 100 at most. */
       readonly duplicates: readonly string[];
     }
   | {
@@ -84,6 +84,9 @@ const jsonTrue: Json = { kind: "boolean", value: true };
 const jsonFalse: Json = { kind: "boolean", value: false };
 const jsonNull: Json = { kind: "null" };
 
+/** A body may be nothing but duplicates, deep inside: naming them all takes far longer than reading. */
+const duplicatesMax = 100;
+
 /** Names of small objects are compared one by one; beyond this many a set is built. */
 const namesComparedMax = 8;
 
@@ -137,7 +140,9 @@ class Scanner {
       if (this.#skipSpace() !== quote) throw this.#malformed("expected a member's name");
       const name = this.#string();
       this.#path.push(name);
-      if (!names.add(name)) this.duplicates.push(pathText(this.#path));
+      if (!names.add(name) && this.duplicates.length < duplicatesMax) {
+        this.duplicates.push(pathText(this.#path));
+      }
       if (this.#skipSpace() !== colon) throw this.#malformed("expected ':'");
       this.#at += 1;
       members.push([name, this.#value()]);
@@ -280,7 +285,7 @@ class Names {
   }
 }
 
-const plainName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const plainName = /^[A-Za-z_][A-Za-z0-9_]{0,99}$/;
 
 function pathText(path: readonly (string | number)[]): string {
   let text = "";

@@ -4,6 +4,7 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { BodyPartSchema } from "#gen/bursar/body/v1/body_pb.ts";
 import { CoursePublishedSchema } from "#gen/bursar/cms/v1/events_pb.ts";
 import { LedgerCreatedSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
@@ -19,6 +20,7 @@ const streamBytesMax = 64 * 1024 ** 2;
 
 /** One of each stream. */
 const events = [
+  BodyPartSchema,
   WebhookReceivedSchema,
   PaymentSucceededSchema,
   LedgerCreatedSchema,

@@ -7,15 +7,19 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 export type Answer = {
   readonly status: number;
   readonly body: string;
+  /** Left out: JSON. */
+  readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
 };
 
 const retryAfterSeconds = "5";
 
 export const answers = {
-  received: { status: 200, body: JSON.stringify({ received: true }) },
+  malformed: error(400, "content encoding cannot be undone"),
   notFound: error(404, "not found"),
+  forbidden: error(403, "forbidden"),
   methodNotAllowed: error(405, "method not allowed", { allow: "POST" }),
+  methodNotAllowedHere: error(405, "method not allowed", { allow: "GET, POST" }),
   timeout: error(408, "request took too long"),
   tooLarge: error(413, "body too large"),
   unsupported: error(415, "unsupported content type or encoding"),
@@ -24,6 +28,10 @@ export const answers = {
   unavailable: error(503, "try again later", { "retry-after": retryAfterSeconds }),
   failed: error(500, "internal error"),
 } as const satisfies Record<string, Answer>;
+
+export function tooMany(retryAfterSeconds: number): Answer {
+  return error(429, "too many requests", { "retry-after": String(retryAfterSeconds) });
+}
 
 function error(status: number, message: string, headers: Record<string, string> = {}): Answer {
   return { status, body: JSON.stringify({ error: message }), headers };
@@ -70,10 +78,13 @@ export function respondUnread(
   }
 }
 
+/** Providers compare acknowledgements: nothing is said beyond them. */
 function writeHead(response: ServerResponse, answer: Answer, close: boolean): void {
+  const { body } = answer;
   response.writeHead(answer.status, {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(answer.body),
+    ...(body !== "" && { "content-type": answer.contentType ?? "application/json" }),
+    // A 204 must not announce a length.
+    ...(answer.status !== 204 && { "content-length": Buffer.byteLength(body) }),
     ...answer.headers,
     ...(close && { connection: "close" }),
   });

@@ -2,10 +2,12 @@
 // length, within a time, and within what the whole door may hold.
 
 import type { IncomingMessage } from "node:http";
+import { Collected } from "./collect.ts";
 import type { Load } from "./load.ts";
 
 export type BodyRead =
-  | { readonly kind: "read"; readonly bytes: Buffer }
+  /** `held` bytes are counted against the load until the caller releases them. */
+  | { readonly kind: "read"; readonly bytes: Buffer; readonly held: number }
   | { readonly kind: "too-large" }
   | { readonly kind: "too-slow" }
   | { readonly kind: "no-room" }
@@ -19,15 +21,13 @@ export function announcesMoreThan(request: IncomingMessage, bytesMax: number): b
   return Number(request.headers["content-length"] ?? 0) > bytesMax;
 }
 
-/** The bytes are counted against `load` until the caller releases them. */
 export function readBody(
   request: IncomingMessage,
   load: Load,
   { bytesMax, timeoutMs }: BodyLimits,
 ): Promise<BodyRead> {
   const { promise, resolve } = Promise.withResolvers<BodyRead>();
-  const chunks: Buffer[] = [];
-  let length = 0;
+  const collected = new Collected(load, bytesMax);
   const timer = setTimeout(() => stop({ kind: "too-slow" }), timeoutMs);
   request.on("data", take);
   request.on("end", finish);
@@ -36,21 +36,17 @@ export function readBody(
   return promise;
 
   function take(chunk: Buffer) {
-    length += chunk.byteLength;
-    if (length > bytesMax) stop({ kind: "too-large" });
-    else if (load.takeBytes(chunk.byteLength)) chunks.push(chunk);
-    else stop({ kind: "no-room" });
+    const shortage = collected.take(chunk);
+    if (shortage) stop({ kind: shortage });
   }
   function finish() {
-    const [first] = chunks;
-    const bytes = chunks.length === 1 && first ? first : Buffer.concat(chunks);
-    settle({ kind: "read", bytes });
+    settle({ kind: "read", bytes: collected.bytes, held: collected.held });
   }
   function leave() {
     stop({ kind: "gone" });
   }
   function stop(result: BodyRead) {
-    for (const chunk of chunks.splice(0)) load.releaseBytes(chunk.byteLength);
+    collected.release();
     settle(result);
   }
   function settle(result: BodyRead) {

@@ -4,12 +4,12 @@ import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Broker } from "#mesh/events/broker.ts";
 import { openTestBroker, silentLog, type TestBroker } from "#mesh/testing/broker.ts";
-import { createPublisher, type StoreWebhook } from "../store-webhook.ts";
+import { createWebhookStore, type StoreWebhooks } from "../store-webhook.ts";
 import { bodyTimeoutMs, openTestDoor, type TestDoor } from "../testing/door.ts";
 import { bodyBytesMax, stripeEvent, stripeHeaders } from "../testing/senders.ts";
 
 let testBroker: TestBroker;
-let publisher: StoreWebhook;
+let publisher: StoreWebhooks;
 let door: TestDoor;
 
 beforeAll(async () => {
@@ -170,8 +170,8 @@ test("TLS below 1.2 is refused", async () => {
 
 test("more in flight than allowed is 503 with Retry-After, and the next one passes", async () => {
   const gate = Promise.withResolvers<void>();
-  const store: StoreWebhook = (webhook) => gate.promise.then(() => publisher(webhook));
-  await using busy = await openTestDoor(store, { requestsMax: 1, bytesMax: 1_000_000 });
+  const store: StoreWebhooks = (...of) => gate.promise.then(() => publisher(...of));
+  await using busy = await openTestDoor(store, { limits: { requestsMax: 1, bytesMax: 1_000_000 } });
   const body = stripeEvent("evt_busy");
   const first = busy.send({ body, headers: stripeHeaders(body) });
   await sleep(100);
@@ -183,7 +183,7 @@ test("more in flight than allowed is 503 with Retry-After, and the next one pass
 });
 
 test("more bytes than allowed are 503", async () => {
-  await using small = await openTestDoor(publisher, { requestsMax: 10, bytesMax: 100 });
+  await using small = await openTestDoor(publisher, { limits: { requestsMax: 10, bytesMax: 100 } });
   const body = stripeEvent("evt_bytes");
   const reply = await small.send({ body, headers: stripeHeaders(body) });
   expect(reply.status).toBe(503);
@@ -191,7 +191,7 @@ test("more bytes than allowed are 503", async () => {
 
 test("stopping finishes what was accepted and takes nothing new", async () => {
   const gate = Promise.withResolvers<void>();
-  const store: StoreWebhook = (webhook) => gate.promise.then(() => publisher(webhook));
+  const store: StoreWebhooks = (...of) => gate.promise.then(() => publisher(...of));
   const stopping = await openTestDoor(store);
   const body = stripeEvent("evt_drain");
   const accepted = stopping.send({ body, headers: stripeHeaders(body) });
@@ -205,6 +205,6 @@ test("stopping finishes what was accepted and takes nothing new", async () => {
   await stopped;
 });
 
-function publisherTo(broker: Broker, deadlineMs = 5_000): StoreWebhook {
-  return createPublisher({ broker, source: "webhook-gateway", deadlineMs, log: silentLog() });
+function publisherTo(broker: Broker): StoreWebhooks {
+  return createWebhookStore({ broker, source: "webhook-gateway", log: silentLog() });
 }

@@ -1,24 +1,33 @@
-// The public listener: HTTPS without client certificates, HTTP/1.1, everything
-// bounded. Stopping lets accepted requests finish first.
+// The public listener: HTTPS without client certificates, or plain HTTP on loopback for a proxy
+// in front; HTTP/1.1, everything bounded. Stopping lets accepted requests finish first.
 
 import { once } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { openKeyPair } from "#mesh/identity/tls-reload.ts";
+import { type KeyPair, openKeyPair } from "#mesh/identity/tls-reload.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
+import { isLoopback } from "./addresses.ts";
 
 export type DoorConfig = {
   readonly host: string;
   /** Zero: any free port. */
   readonly port: number;
-  readonly certFile: string;
-  readonly keyFile: string;
+  /** Undefined, both: plain HTTP, and the host must be loopback. */
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
   readonly connectionsMax: number;
   /** From the first byte of a request to the last. */
   readonly requestTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  /** Given where several processes listen on the port: a session of one is known to the others. */
+  readonly ticketKeys?: Buffer;
 };
 
 export type Handle = (
@@ -40,28 +49,7 @@ export async function startDoor(
 ): Promise<Door> {
   const connection = { closing: false };
   using stack = new DisposableStack();
-  const certificate = stack.use(
-    openKeyPair({
-      what: "door certificate",
-      files: config,
-      log,
-      metrics,
-      onChange: (pair) => server.setSecureContext({ ...secureContext, ...pair }),
-    }),
-  );
-  const server = createServer({
-    ...secureContext,
-    ...certificate.current,
-    ALPNProtocols: ["http/1.1"],
-    handshakeTimeout: 10_000,
-    // Signatures of several keys fit; whatever is larger is no provider's.
-    maxHeaderSize: 16_384,
-    headersTimeout: Math.min(10_000, config.requestTimeoutMs),
-    requestTimeout: config.requestTimeoutMs,
-    connectionsCheckingInterval: 1_000,
-    keepAliveTimeout: 65_000,
-    noDelay: true,
-  });
+  const server = createServer(config, stack, log, metrics);
   server.maxConnections = config.connectionsMax;
   server.maxHeadersCount = 100;
   server.maxRequestsPerSocket = 100_000;
@@ -76,9 +64,14 @@ export async function startDoor(
   });
   server.on("tlsClientError", (error) => log.debug("TLS handshake failed", { error }));
 
-  server.listen({ host: config.host, port: config.port, backlog: 4096 });
+  const reusePort = config.ticketKeys !== undefined;
+  server.listen({ host: config.host, port: config.port, backlog: 4096, reusePort });
   await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+  const { address, port } = server.address() as AddressInfo;
+  if (config.certFile === undefined && !isLoopback(address)) {
+    server.close();
+    throw new Error(`the door has no certificate, and ${config.host} is not loopback`);
+  }
   log.info("the door is open", { host: config.host, port });
   const followed = stack.move();
   return {
@@ -90,6 +83,43 @@ export async function startDoor(
       log.info("the door is closed");
     },
   };
+}
+
+function createServer(
+  config: DoorConfig,
+  stack: DisposableStack,
+  log: Log,
+  metrics: Metrics | undefined,
+): Server {
+  const { certFile, keyFile, requestTimeoutMs, ticketKeys } = config;
+  const bounds = {
+    // Signatures of several keys fit; whatever is larger is no provider's.
+    maxHeaderSize: 16_384,
+    headersTimeout: Math.min(10_000, requestTimeoutMs),
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: 65_000,
+    noDelay: true,
+  };
+  if (certFile === undefined || keyFile === undefined) return createPlainServer(bounds);
+  const certificate = stack.use(
+    openKeyPair({
+      what: "door certificate",
+      files: { certFile, keyFile },
+      log,
+      metrics,
+      onChange: (pair: KeyPair) => server.setSecureContext({ ...secureContext, ...pair }),
+    }),
+  );
+  const server = createTlsServer({
+    ...secureContext,
+    ...certificate.current,
+    ...bounds,
+    ALPNProtocols: ["http/1.1"],
+    ...(ticketKeys && { ticketKeys }),
+    handshakeTimeout: 10_000,
+  });
+  return server;
 }
 
 /** No new connections, idle ones closed, the others after their answer or at the timeout. */

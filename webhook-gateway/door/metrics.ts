@@ -32,6 +32,16 @@ export function createDoorMetrics(metrics: Metrics, load: Load) {
       help: "Requests that were refused, and why",
       labels: ["endpoint", "reason"],
     }),
+    unlisted: metrics.counter({
+      name: "bursar_gateway_unlisted_addresses_total",
+      help: "Requests from addresses that the endpoint's list does not name, while it only observes",
+      labels: ["endpoint"],
+    }),
+    challenged: metrics.counter({
+      name: "bursar_gateway_challenges_total",
+      help: "Questions of providers whether an endpoint is theirs, answered",
+      labels: ["endpoint"],
+    }),
     verified: metrics.counter({
       name: "bursar_gateway_verified_total",
       help: "Authentic requests by the fingerprint of the key: is the old secret still in use?",

@@ -1,36 +1,64 @@
-// What the door reads of a request's head: the endpoint in its path and the
-// headers that matter, each of them at most once.
+// What the door reads of a request's head: the endpoint in its path, the headers
+// that matter, and how the body is written.
 
-const path = /^\/v1\/in\/([A-Za-z0-9_-]{8,64})$/;
+import type { ContentType } from "../providers/provider.ts";
+
+const target = /^\/v1\/in\/([A-Za-z0-9_-]{8,64})(?:\?([!-~]{0,4096}))?$/;
+
+export type Target = {
+  readonly endpointId: string;
+  /** Behind the question mark; undefined without one. */
+  readonly query: string | undefined;
+};
 
 /**
- * The endpoint id in a request target. Only the one form is known: no query, no
- * percent-encoding, no absolute form, so that no two spellings mean one endpoint.
+ * What a request target means. Only the one form is known: no percent-encoding, no absolute form,
+ * so that no two spellings mean one endpoint; whether a query may follow is the provider's to say.
  */
-export function endpointIdOf(target: string | undefined): string | undefined {
-  return path.exec(target ?? "")?.[1];
+export function readTarget(text: string | undefined): Target | undefined {
+  const found = target.exec(text ?? "");
+  return found ? { endpointId: found[1]!, query: found[2] } : undefined;
 }
 
 export type Head = {
+  /** Of those that are asked for, by its name in lower case. */
   header(name: string): string | undefined;
-  /** One of the headers asked for was sent twice: which one counts would be a guess. */
+  /** One that must be there once was sent twice: which one counts would be a guess. */
   readonly duplicated: boolean;
   /** Those that were asked for, as they were sent. */
   readonly sent: readonly { readonly name: string; readonly value: string }[];
 };
 
 /** Names in lower case. */
-export function readHead(rawHeaders: readonly string[], wanted: readonly string[]): Head {
-  const values = new Map<string, string>();
+export type WantedHeaders = {
+  readonly signatureHeaders: readonly string[];
+  readonly repeatedHeaders?: readonly string[];
+  readonly unsignedHeaders?: readonly string[];
+};
+
+/** As many as an event carries. Signature headers come once, so that these are the others. */
+const sentMax = 64;
+
+export function readHead(rawHeaders: readonly string[], wanted: WantedHeaders): Head {
+  const { signatureHeaders, repeatedHeaders, unsignedHeaders } = wanted;
+  const values = new Map<string, string | undefined>();
   const sent: { name: string; value: string }[] = [];
   let duplicated = false;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!.toLowerCase();
-    if (!wanted.includes(name)) continue;
+    const signed = signatureHeaders.includes(name);
+    if (!signed && !unsignedHeaders?.includes(name)) continue;
     const value = rawHeaders[at + 1]!;
-    if (values.has(name)) duplicated = true;
-    values.set(name, value);
-    sent.push({ name: rawHeaders[at]!, value });
+    if (sent.length < sentMax) sent.push({ name: rawHeaders[at]!, value });
+    if (!values.has(name)) {
+      values.set(name, value);
+    } else if (repeatedHeaders?.includes(name)) {
+      values.set(name, `${values.get(name)}, ${value}`);
+    } else {
+      duplicated ||= signed;
+      // An unsigned one that contradicts itself says nothing.
+      values.set(name, undefined);
+    }
   }
   return { header: (name) => values.get(name), duplicated, sent };
 }
@@ -43,6 +71,20 @@ export function isJsonType(contentType: string | undefined): boolean {
   return contentType.length <= 255 && jsonType.test(contentType);
 }
 
-export function isPlainEncoding(contentEncoding: string | undefined): boolean {
-  return contentEncoding === undefined || /^(identity)?$/i.test(contentEncoding.trim());
+const formType = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i;
+
+export function isTypeOf(wanted: ContentType, contentType: string | undefined): boolean {
+  if (wanted === "any" || contentType === undefined || contentType === "") return true;
+  if (wanted === "json") return isJsonType(contentType);
+  return contentType.length <= 255 && formType.test(contentType);
+}
+
+export type Encoding = "identity" | "gzip";
+
+/** Undefined when it is none that is known here. */
+export function readEncoding(contentEncoding: string | undefined): Encoding | undefined {
+  if (contentEncoding === undefined) return "identity";
+  const name = contentEncoding.trim().toLowerCase();
+  if (name === "" || name === "identity") return "identity";
+  return name === "gzip" ? name : undefined;
 }

@@ -39,7 +39,21 @@ export function stripeMoney(object: Payload, amountName: string, currencyOwner =
   if (isoScale === undefined) throw unknownCurrency(currency, path);
   const scale = stripeScaleOf(currencyCode, isoScale);
   if (scale === undefined) throw unknownCurrency(currency, path);
+  return scaledMoney(object, amountName, { currencyCode, isoScale, scale });
+}
 
+type Scales = {
+  readonly currencyCode: string;
+  readonly isoScale: number;
+  /** What the provider counts by. */
+  readonly scale: number;
+};
+
+function scaledMoney(
+  object: Payload,
+  amountName: string,
+  { currencyCode, isoScale, scale }: Scales,
+): Money {
   const amount = object.amount(amountName);
   if (scale <= isoScale) {
     const amountMinor = amount * 10n ** BigInt(isoScale - scale);
@@ -61,6 +75,41 @@ function stripeScaleOf(currencyCode: string, isoScale: number): number | undefin
   return stripeScales.get(currencyCode) ?? (asIso ? isoScale : undefined);
 }
 
+// Adyen's own units (docs.adyen.com, currency codes): four currencies are not counted as ISO does.
+const adyenScales: ReadonlyMap<string, number> = new Map([
+  ["CLP", 2],
+  ["CVE", 0],
+  ["IDR", 0],
+  ["ISK", 2],
+]);
+
+/** Currencies without two decimals that Adyen lists, in ISO's unit. */
+const adyenAsIso: ReadonlySet<string> = new Set([
+  ..."DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(" "),
+  ..."BHD JOD KWD OMR TND".split(" "),
+]);
+
+/** Adyen's `amount`, in ISO's minor units. */
+export function adyenMoney(amount: Payload): Money {
+  const currencyCode = amount.text("currency");
+  const isoScale = /^[A-Z]{3}$/.test(currencyCode) ? currencyScale(currencyCode) : undefined;
+  const asIso = isoScale === 2 || adyenAsIso.has(currencyCode) ? isoScale : undefined;
+  const scale = adyenScales.get(currencyCode) ?? asIso;
+  if (isoScale === undefined || scale === undefined) {
+    throw unknownCurrency(currencyCode, amount.pathOf("currency"));
+  }
+  return scaledMoney(amount, "value", { currencyCode, isoScale, scale });
+}
+
+/** An amount in hundredths, from a provider that documents no other unit. */
+export function centsMoney(object: Payload, amountName: string): Money {
+  const currencyCode = object.text("currency");
+  if (!/^[A-Z]{3}$/.test(currencyCode) || currencyScale(currencyCode) !== 2) {
+    throw unknownCurrency(currencyCode, object.pathOf("currency"));
+  }
+  return create(MoneySchema, { amountMinor: object.amount(amountName), currencyCode });
+}
+
 function unknownCurrency(code: string, path: string): Unreadable {
   return new Unreadable(
     DeadLetterReason.CURRENCY_UNKNOWN,
@@ -72,11 +121,15 @@ function unknownCurrency(code: string, path: string): Unreadable {
  * An amount that a provider writes as decimal text, such as `"49.90"`, in ISO's minor units. Never
  * through a float; more decimals than the currency has are refused unless they are zeros.
  */
-export function decimalMoney(object: Payload, amountName: string, currencyCode: string): Money {
+export function decimalMoney(
+  object: Payload,
+  amountName: string,
+  currencyCode: string,
+  text = object.text(amountName),
+): Money {
   const path = object.pathOf(amountName);
   const scale = /^[A-Z]{3}$/.test(currencyCode) ? currencyScale(currencyCode) : undefined;
   if (scale === undefined) throw unknownCurrency(currencyCode, path);
-  const text = object.text(amountName);
   const [, sign, whole = "", decimals = ""] =
     /^(-?)(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,12}))?$/.exec(text) ?? [];
   const kept = decimals.slice(0, scale).padEnd(scale, "0");

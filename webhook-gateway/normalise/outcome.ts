@@ -1,5 +1,6 @@
-// What the normaliser can make of a webhook: payment events, nothing because
-// its type means nothing to the books, or a dead letter with a reason.
+// What the desk can make of a webhook: payment events, nothing because its type
+// means nothing to the books or its endpoint's filter is false for it, nothing
+// yet because its provider has to confirm it, or a dead letter with a reason.
 
 import assert from "node:assert/strict";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
@@ -40,6 +41,9 @@ export function schemaOf({ $typeName }: PaymentEvent): DescMessage {
 export type Outcome =
   | { readonly kind: "events"; readonly events: readonly PaymentEvent[] }
   | { readonly kind: "kept"; readonly why: string }
+  | { readonly kind: "filtered" }
+  /** `bodySha256` where one transmission has one body: another one under its id is a conflict. */
+  | { readonly kind: "unconfirmed"; readonly bodySha256?: Uint8Array }
   | Dead;
 
 export type Dead = {

@@ -5,8 +5,9 @@
 import { fromJson } from "@bufbuild/protobuf";
 import { type Timestamp, TimestampSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
-import { type Json, jsonMember, scanJson } from "#mesh/rpc/json.ts";
+import { type Json, jsonMember } from "#mesh/rpc/json.ts";
 import { malformed, refused, Unreadable } from "./outcome.ts";
+import { scanBody } from "./scan-body.ts";
 
 /** The largest amount that every JSON parser on the way writes exactly. */
 const amountMax = BigInt(Number.MAX_SAFE_INTEGER);
@@ -14,7 +15,7 @@ const textMax = 255;
 
 /** The root object of a body. */
 export function readPayload(body: Uint8Array): Payload {
-  const scan = scanJson(body);
+  const scan = scanBody(body);
   if (!scan.ok) throw malformed(`the body is not JSON: ${scan.problem} at offset ${scan.offset}`);
   const [duplicate] = scan.duplicates;
   if (duplicate !== undefined) throw malformed(`the body names ${shown(duplicate)} twice`);
@@ -106,6 +107,59 @@ export class Payload {
     }
     if (amount < 0n) throw refused(`${this.pathOf(name)} is negative: ${amount}`);
     return amount;
+  }
+
+  /** Minor units that a provider writes as text, such as `"4900"`: plain digits, zero or more. */
+  amountText(name: string): bigint {
+    const value = this.#member(name);
+    if (value === undefined) return this.#missing(name);
+    const written = value.kind === "string" ? value.value : "";
+    const amount = /^-?(0|[1-9][0-9]{0,15})$/.test(written) ? BigInt(written) : undefined;
+    if (amount === undefined || amount > amountMax || amount < -amountMax) {
+      const detail = this.#mistyped(name, `a plain whole number within ±${amountMax}`, value);
+      throw new Unreadable(DeadLetterReason.AMOUNT_NOT_EXACT, `${detail.message}, as text`);
+    }
+    if (amount < 0n) throw refused(`${this.pathOf(name)} is negative: ${amount}`);
+    return amount;
+  }
+
+  /** A number as it was written, without exponent: for ids, and for amounts with decimals. */
+  numberText(name: string): string {
+    const value = this.#member(name);
+    if (value === undefined) return this.#missing(name);
+    if (value.kind !== "number" || !/^-?[0-9]{1,20}(\.[0-9]{1,12})?$/.test(value.text)) {
+      throw this.#mistyped(name, "a plain number", value);
+    }
+    return value.text;
+  }
+
+  /** An id that is written as a whole number of any length, exactly as it is written. */
+  digits(name: string): string {
+    const value = this.#member(name);
+    if (value === undefined) return this.#missing(name);
+    if (value.kind === "number" && /^[1-9][0-9]{0,30}$/.test(value.text)) return value.text;
+    throw this.#mistyped(name, "an id in digits", value);
+  }
+
+  /** The objects of an array; none when it is absent. */
+  objects(name: string): Payload[] {
+    const value = this.#member(name);
+    if (value === undefined) return [];
+    if (value.kind !== "array") throw this.#mistyped(name, "an array", value);
+    return value.items.map((item, at) => {
+      const path = `${name}[${at}]`;
+      if (item.kind !== "object") throw this.#mistyped(path, "an object", item);
+      return new Payload(item, this.pathOf(path));
+    });
+  }
+
+  /** The objects of an array, and nothing of what else is there: for what must never stop money. */
+  objectsIfAny(name: string): Payload[] {
+    const value = this.#member(name);
+    if (value?.kind !== "array") return [];
+    return value.items.flatMap((item, at) =>
+      item.kind === "object" ? [new Payload(item, this.pathOf(`${name}[${at}]`))] : [],
+    );
   }
 
   has(name: string): boolean {

@@ -18,7 +18,7 @@ import type { Provenance } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import type { WebhookReceived } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { stripeMoney } from "./currency.ts";
 import { type About, events, kept, malformed, type Outcome } from "./outcome.ts";
-import { type Payload, shown } from "./payload.ts";
+import { type Payload, readPayload, shown } from "./payload.ts";
 import { firstScopedId, type Scope, scopedId } from "./scoped-id.ts";
 
 /** What an event is about: Stripe's `data.object`, and how to name and date it. */
@@ -40,11 +40,8 @@ const readers: ReadonlyMap<string, (subject: Subject) => Outcome> = new Map([
   ["payout.failed", payoutFailed],
 ]);
 
-export function normaliseStripe(
-  webhook: WebhookReceived,
-  event: Payload,
-  provenance: Provenance,
-): Outcome {
+export function normaliseStripe(webhook: WebhookReceived, provenance: Provenance): Outcome {
+  const event = readPayload(webhook.body);
   const type = event.text("type");
   const reader = readers.get(type);
   if (!reader) return kept(`type ${shown(type)} is not mapped`);

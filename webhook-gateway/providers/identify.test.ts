@@ -63,3 +63,16 @@ test("never throws, whatever the bytes", () => {
     { seed, numRuns: 1000 },
   );
 });
+
+test.each<[string, string, string]>([
+  ['{"meta":{"name":"a.b","id":"no"},"event_id":"evt_1","id":"no"}', "evt_1", "a.b"],
+  ['{"meta":"text","event_id":"evt_1"}', "evt_1", ""],
+  ['{"meta.name":"no","event_id":"evt_1"}', "evt_1", ""],
+  ['{"meta":{"name":"a"},"meta":{"name":"b"},"event_id":"evt_1"}', "", ""],
+  ['{"meta":{"name":"a","name":"b"},"event_id":"evt_1"}', "", ""],
+  ['{"meta":{"name":1},"event_id":"evt_1"}', "", ""],
+  ['{"meta":{"deeper":{"name":"no"}},"event_id":"evt_1"}', "evt_1", ""],
+])("id and type are found where it is told they stand: %s", (body, eventId, eventType) => {
+  const names = { id: ["event_id"], type: ["meta", "name"] };
+  expect(identifyJson(Buffer.from(body), names)).toEqual({ eventId, eventType });
+});

@@ -19,6 +19,8 @@ export type Provider = {
   readonly repeatedHeaders?: readonly string[];
   /** Headers that are unsigned and worth keeping, in lower case: ids and types to show, never to trust. */
   readonly unsignedHeaders?: readonly string[];
+  /** It signs parts of the query: the door lets one through, and `verify` sees it. */
+  readonly signsQuery?: boolean;
   /** How bodies are written; anything else is refused with 415. */
   readonly contentType: ContentType;
   /** What it takes for an acknowledgement. */
@@ -46,6 +48,8 @@ export type Provider = {
    * undefined when it names none or another. The door fetches and checks it before `verify`.
    */
   certificateUrl?(request: SignedRequest): string | undefined;
+  /** Where its API is asked about what its signature does not attest. */
+  readonly apiOrigin?: string;
   /** A body as the provider would send it, for the self-test, where plain JSON will not do. */
   readonly selfTestBody?: Uint8Array;
   /** What stands behind coverage `LISTED_FIELDS`: paths into the body, sorted. */
@@ -98,6 +102,8 @@ export type Signing = {
 export type Signed = {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** To append to the address behind `?`, where a part of it is signed. */
+  readonly query?: string;
   /** Certificate to trust in the self-test, where signatures are by certificate. */
   readonly certificate?: X509Certificate;
 };
@@ -106,6 +112,8 @@ export type SignedRequest = {
   readonly body: Uint8Array;
   /** Value of a header by its name in lower case. */
   header(name: string): string | undefined;
+  /** Only for a provider that signs parts of it. */
+  readonly query?: URLSearchParams;
 };
 
 export type ChallengeRequest = SignedRequest & {
@@ -134,6 +142,8 @@ export type Verified = {
   readonly key: Key | undefined;
   /** Undefined when the scheme signs no time. */
   readonly signedTime: Date | undefined;
+  /** Where the key decides it; left out: the provider's own. */
+  readonly algorithm?: string;
 };
 
 /** Why a request is refused: for metrics and debug logs, never for the sender. */
@@ -145,6 +155,7 @@ export const rejections = [
   "timestamp-too-new",
   "body-malformed",
   "certificate-unknown",
+  "account-unknown",
   "signature-mismatch",
 ] as const;
 export type Rejection = (typeof rejections)[number];

@@ -112,7 +112,10 @@ test("the library is laxer: a dot lets bytes move between id and time, keeping t
 });
 
 test.each([
-  ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "does not begin with whsec_"],
+  [
+    "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "does not begin with whsec_, nor with whpk_ of a public key",
+  ],
   ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "is not base64 with padding after whsec_"],
   ["whsec_not/base64!", "is not base64 with padding after whsec_"],
   [`whsec_${Buffer.alloc(23).toString("base64")}`, "holds 23 bytes, must be 24 to 64"],

@@ -2,8 +2,10 @@
 
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { request as httpRequest } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
-import { connect, type TLSSocket } from "node:tls";
+import { connect as connectPlain, type Socket } from "node:net";
+import { connect } from "node:tls";
 import { issueServerCertificate } from "#mesh/identity/authority.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
@@ -11,8 +13,10 @@ import { testCertificates } from "#mesh/testing/certificates.ts";
 import { startDoor } from "../door/listen.ts";
 import { createLoad, type LoadLimits } from "../door/load.ts";
 import { createDoorMetrics } from "../door/metrics.ts";
-import { createReceiver } from "../receive.ts";
-import type { StoreWebhook } from "../store-webhook.ts";
+import { createUnverified } from "../door/unverified.ts";
+import type { EndpointsSnapshot } from "../endpoints.ts";
+import { createReceiver, type ReceiverOptions } from "../receive.ts";
+import type { StoreWebhooks } from "../store-webhook.ts";
 import { testEndpoints } from "./senders.ts";
 
 export const bodyTimeoutMs = 500;
@@ -32,7 +36,7 @@ export type Reply = { status: number; body: string; headers: Record<string, unkn
 export type TestDoor = AsyncDisposable & {
   readonly port: number;
   send(sending: Sending): Promise<Reply>;
-  openSocket(): Promise<TLSSocket>;
+  openSocket(): Promise<Socket>;
   /** Sends text as it is, and returns everything the door says until it closes. */
   raw(text: string): Promise<string>;
   /** How many requests were refused for this reason. */
@@ -42,29 +46,52 @@ export type TestDoor = AsyncDisposable & {
 
 const loadDefault: LoadLimits = { requestsMax: 1_000, bytesMax: 10_000_000 };
 
-export async function openTestDoor(store: StoreWebhook, limits = loadDefault): Promise<TestDoor> {
+export type TestDoorOptions = {
+  readonly limits?: LoadLimits;
+  readonly endpoints?: () => EndpointsSnapshot;
+  /** Plain HTTP. */
+  readonly plain?: boolean;
+  readonly publishTimeoutMs?: number;
+  readonly requestTimeoutMs?: number;
+  readonly receiver?: Partial<ReceiverOptions>;
+};
+
+export async function openTestDoor(
+  store: StoreWebhooks,
+  options: TestDoorOptions = {},
+): Promise<TestDoor> {
   await using stack = new AsyncDisposableStack();
   const certificates = stack.use(await testCertificates());
   const { authority, dir, caFile } = certificates;
   const ca = readFileSync(caFile);
   const { certFile, keyFile } = await issueServerCertificate(authority, { name: "door", dir });
   const metrics = createMetrics("test");
-  const load = createLoad(limits);
+  const load = createLoad(options.limits ?? loadDefault);
   const log = silentLog();
   const receive = createReceiver({
-    endpoints: testEndpoints,
+    endpoints: options.endpoints ?? (() => testEndpoints),
     store,
     load,
+    unverified: createUnverified(),
     metrics: createDoorMetrics(metrics, load),
     log,
     bodyTimeoutMs,
+    publishTimeoutMs: options.publishTimeoutMs ?? 5_000,
     now: () => new Date(),
+    ...options.receiver,
   });
-  const bounds = { connectionsMax: 1_000, requestTimeoutMs: 5_000, drainTimeoutMs: 5_000 };
-  const config = { host: "127.0.0.1", port: 0, certFile, keyFile, ...bounds };
+  const { requestTimeoutMs = 5_000 } = options;
+  const bounds = { connectionsMax: 1_000, requestTimeoutMs, drainTimeoutMs: 5_000 };
+  const files = options.plain ? { certFile: undefined, keyFile: undefined } : { certFile, keyFile };
+  const config = { host: "127.0.0.1", port: 0, ...files, ...bounds };
   const { port } = stack.use(await startDoor(config, log, receive));
 
-  const openSocket = async () => {
+  const openSocket = async (): Promise<Socket> => {
+    if (options.plain) {
+      const socket = connectPlain({ port, host: "127.0.0.1" });
+      await once(socket, "connect");
+      return socket;
+    }
     const socket = connect({ port, host: "127.0.0.1", ca });
     await once(socket, "secureConnect");
     return socket;
@@ -73,7 +100,7 @@ export async function openTestDoor(store: StoreWebhook, limits = loadDefault): P
   const opened = stack.move();
   return {
     port,
-    send: (sending) => send({ port, ca }, sending),
+    send: (sending) => send({ port, ca, plain: options.plain ?? false }, sending),
     openSocket,
     async raw(text) {
       const socket = await openSocket();
@@ -89,7 +116,9 @@ export async function openTestDoor(store: StoreWebhook, limits = loadDefault): P
   };
 }
 
-async function send({ port, ca }: { port: number; ca: Buffer }, sending: Sending): Promise<Reply> {
+type At = { readonly port: number; readonly ca: Buffer; readonly plain: boolean };
+
+async function send({ port, ca, plain }: At, sending: Sending): Promise<Reply> {
   const {
     endpoint = "stripe-endpoint",
     method = "POST",
@@ -101,8 +130,7 @@ async function send({ port, ca }: { port: number; ca: Buffer }, sending: Sending
     port,
     path: sending.path ?? `/v1/in/${endpoint}`,
     method,
-    ca,
-    agent: new Agent({ keepAlive: false }),
+    ...(plain ? { agent: false } : { ca, agent: new Agent({ keepAlive: false }) }),
     headers: {
       ...(type && { "content-type": type }),
       ...sending.headers,
@@ -110,7 +138,7 @@ async function send({ port, ca }: { port: number; ca: Buffer }, sending: Sending
     },
   };
   const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-  const request = httpsRequest(options, async (response) => {
+  const request = (plain ? httpRequest : httpsRequest)(options, async (response) => {
     let text = "";
     for await (const chunk of response.setEncoding("utf8")) text += chunk;
     resolve({ status: response.statusCode ?? 0, body: text, headers: response.headers });

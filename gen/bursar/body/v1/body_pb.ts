@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bursar/body/v1/body.proto.
  */
 export const file_bursar_body_v1_body: GenFile = /*@__PURE__*/
-  fileDesc("ChlidXJzYXIvYm9keS92MS9ib2R5LnByb3RvEg5idXJzYXIuYm9keS52MSKaAQoIQm9keVBhcnQSMQoHcGFydF9pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXXs2NH0tWzAtOV17MSwzfSQSIAoFYnl0ZXMYAiABKAxCEbpICHoGEAEYgIAgirUYAggEOjmKtRg1Cg5XRUJIT09LX0JPRElFUxIPd2ViaG9vay1nYXRld2F5IgdwYXJ0X2lkKAEyB3BhcnRfaWRCHYq1GBkKDldFQkhPT0tfQk9ESUVTEFoYgIBAIJAcYgZwcm90bzM", [file_buf_validate_validate, file_bursar_mesh_v1_policy]);
+  fileDesc("ChlidXJzYXIvYm9keS92MS9ib2R5LnByb3RvEg5idXJzYXIuYm9keS52MSKrAQoIQm9keVBhcnQSMQoHcGFydF9pZBgBIAEoCUIgukgdchsyGV5bMC05YS1mXXs2NH0tWzAtOV17MSwzfSQSIAoFYnl0ZXMYAiABKAxCEbpICHoGEAEYgIAgirUYAggEOkqKtRhGCg5XRUJIT09LX0JPRElFUxIPd2ViaG9vay1nYXRld2F5Gg93ZWJob29rLWdhdGV3YXkiB3BhcnRfaWQoATIHcGFydF9pZEIdirUYGQoOV0VCSE9PS19CT0RJRVMQWhiAgEAgkBxiBnByb3RvMw", [file_buf_validate_validate, file_bursar_mesh_v1_policy]);
 
 /**
  * BodyPart is a slice of a webhook's body that is too large for one message. The

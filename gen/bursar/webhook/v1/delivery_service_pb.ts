@@ -16,7 +16,35 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/webhook/v1/delivery_service.proto.
  */
 export const file_bursar_webhook_v1_delivery_service: GenFile = /*@__PURE__*/
-  fileDesc("CihidXJzYXIvd2ViaG9vay92MS9kZWxpdmVyeV9zZXJ2aWNlLnByb3RvEhFidXJzYXIud2ViaG9vay52MSLMAwoIRGVsaXZlcnkSGgoKd2ViaG9va19pZBgBIAEoCUIGirUYAhgBEhsKC2VuZHBvaW50X2lkGAIgASgJQgaKtRgCGAESGAoIcHJvdmlkZXIYAyABKAlCBoq1GAIYARIaCgpldmVudF90eXBlGAQgASgJQgaKtRgCGAESGAoIZXZlbnRfaWQYBSABKAlCBoq1GAIYARI5Cg1yZWNlaXZlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEjMKB291dGNvbWUYByABKA4yIi5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeU91dGNvbWUSGAoQcHVibGlzaGVkX2V2ZW50cxgIIAMoCRIfCg9zdHJlYW1fc2VxdWVuY2UYCSABKANCBoq1GAIYARIZCgl0ZW5hbnRfaWQYCiABKAlCBoq1GAIYARIuCgVmbGFncxgLIAMoDjIfLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmxhZxIPCgdyZXBlYXRzGAwgASgDEg4KBnJlYXNvbhgNIAEoCRIgChBwcm92aWRlcl9hY2NvdW50GA4gASgJQgaKtRgCGAEivwMKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgDIAEoCUIHukgEcgIYQBIcCgpldmVudF90eXBlGAQgASgJQgi6SAVyAxj/ARIaCghldmVudF9pZBgFIAEoCUIIukgFcgMY/wESPQoHb3V0Y29tZRgGIAEoDjIiLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5T3V0Y29tZUIIukgFggECEAESGQoIcHJvdmlkZXIYByABKAlCB7pIBHICGEASGgoJdGVuYW50X2lkGAggASgJQge6SARyAhhAEjEKDXJlY2VpdmVkX2Zyb20YCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3JlY2VpdmVkX2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoEZmxhZxgLIAEoDjIfLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmxhZ0IIukgFggECEAEiYgoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIvCgpkZWxpdmVyaWVzGAEgAygLMhsuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKEkdldERlbGl2ZXJ5UmVxdWVzdBIdCgp3ZWJob29rX2lkGAEgASgJQgm6SAZyBBABGEAieQoTR2V0RGVsaXZlcnlSZXNwb25zZRItCghkZWxpdmVyeRgBIAEoCzIbLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5EjMKB3dlYmhvb2sYAiABKAsyIi5idXJzYXIud2ViaG9vay52MS5XZWJob29rUmVjZWl2ZWQiuQMKEkVuZHBvaW50U3RhdGlzdGljcxITCgtlbmRwb2ludF9pZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRIRCgl0ZW5hbnRfaWQYAyABKAkSFAoMYWNrbm93bGVkZ2VkGAQgASgDEhIKCmR1cGxpY2F0ZXMYBSABKAMSMAoHcmVmdXNlZBgGIAMoCzIfLmJ1cnNhci53ZWJob29rLnYxLlJlZnVzZWRDb3VudBITCgtub3RfZHVyYWJsZRgHIAEoAxI6ChZsYXN0X2Fja25vd2xlZGdlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2ZhaWxlZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFmYWlsdXJlc19pbl9hX3JvdxgKIAEoAxI2ChJmYWlsaW5nX3NpbmNlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKC2Rpc2FibGVtZW50GAwgASgLMh4uYnVyc2FyLndlYmhvb2sudjEuRGlzYWJsZW1lbnQiLQoMUmVmdXNlZENvdW50Eg4KBnJlYXNvbhgBIAEoCRINCgVjb3VudBgCIAEoAyJsCgtEaXNhYmxlbWVudBIUCgxmYWlsdXJlc19tYXgYASABKAMSFQoNZmFpbHVyZXNfbGVmdBgCIAEoAxIwCgxkaXNhYmxlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKHUxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXF1ZXN0EhwKC2VuZHBvaW50X2lkGAEgASgJQge6SARyAhhAEhkKBWhvdXJzGAIgASgFQgq6SAcaBRjQBSgAIloKHkxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXNwb25zZRI4CgllbmRwb2ludHMYASADKAsyJS5idXJzYXIud2ViaG9vay52MS5FbmRwb2ludFN0YXRpc3RpY3MiNgoVUmVwbGF5RGVsaXZlcnlSZXF1ZXN0Eh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQCJYChZSZXBsYXlEZWxpdmVyeVJlc3BvbnNlEi0KCGRlbGl2ZXJ5GAEgASgLMhsuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnkSDwoHY2hhbmdlZBgCIAEoCCK5AgoGUmVwbGF5EhkKCXJlcGxheV9pZBgBIAEoCUIGirUYAhgBEjkKBmZpbHRlchgCIAEoCzIhLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmlsdGVyQgaKtRgCGAESLQoFc3RhdGUYAyABKA4yHi5idXJzYXIud2ViaG9vay52MS5SZXBsYXlTdGF0ZRIQCghzZWxlY3RlZBgEIAEoAxIPCgdoYW5kbGVkGAUgASgDEg8KB2NoYW5nZWQYBiABKAMSDwoHbWlzc2luZxgHIAEoAxI3CgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYARIsCghlbmRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAixgIKDkRlbGl2ZXJ5RmlsdGVyEhwKC2VuZHBvaW50X2lkGAEgASgJQge6SARyAhhAEhwKCmV2ZW50X3R5cGUYAiABKAlCCLpIBXIDGP8BEhoKCGV2ZW50X2lkGAMgASgJQgi6SAVyAxj/ARI9CgdvdXRjb21lGAQgASgOMiIuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnlPdXRjb21lQgi6SAWCAQIQARIZCghwcm92aWRlchgFIAEoCUIHukgEcgIYQBIaCgl0ZW5hbnRfaWQYBiABKAlCB7pIBHICGEASMQoNcmVjZWl2ZWRfZnJvbRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPcmVjZWl2ZWRfYmVmb3JlGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvChNDcmVhdGVSZXBsYXlSZXF1ZXN0Eh0KCnJlcXVlc3RfaWQYASABKAlCCbpIBnIEEAEYQBI5CgZmaWx0ZXIYAiABKAsyIS5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeUZpbHRlckIGukgDyAEBIkEKFENyZWF0ZVJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSIwChBHZXRSZXBsYXlSZXF1ZXN0EhwKCXJlcGxheV9pZBgBIAEoCUIJukgGcgQQARhAIj4KEUdldFJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSJNChJMaXN0UmVwbGF5c1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGEAiWgoTTGlzdFJlcGxheXNSZXNwb25zZRIqCgdyZXBsYXlzGAEgAygLMhkuYnVyc2FyLndlYmhvb2sudjEuUmVwbGF5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIzChNDYW5jZWxSZXBsYXlSZXF1ZXN0EhwKCXJlcGxheV9pZBgBIAEoCUIJukgGcgQQARhAIkEKFENhbmNlbFJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSLSAQoLUXVhcmFudGluZWQSFQoNcXVhcmFudGluZV9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIQCghwcm92aWRlchgDIAEoCRIOCgZyZWFzb24YBCABKAkSMQoNcmVjZWl2ZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRlbmFudF9pZBgHIAEoCSKIAQoWTGlzdFF1YXJhbnRpbmVkUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgDIAEoCUIHukgEcgIYQBIXCgZyZWFzb24YBCABKAlCB7pIBHICGEAiZwoXTGlzdFF1YXJhbnRpbmVkUmVzcG9uc2USMwoLcXVhcmFudGluZWQYASADKAsyHi5idXJzYXIud2ViaG9vay52MS5RdWFyYW50aW5lZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicgoaUmV2ZXJpZnlRdWFyYW50aW5lZFJlcXVlc3QSHgoNcXVhcmFudGluZV9pZBgBIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgCIAEoCUIHukgEcgIYQBIWCgVsaW1pdBgDIAEoBUIHukgEGgIoACJWChtSZXZlcmlmeVF1YXJhbnRpbmVkUmVzcG9uc2USEwoLd2ViaG9va19pZHMYASADKAkSDwoHcmVmdXNlZBgCIAEoBRIRCglyZW1haW5pbmcYAyABKAUqygEKD0RlbGl2ZXJ5T3V0Y29tZRIgChxERUxJVkVSWV9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHgoaREVMSVZFUllfT1VUQ09NRV9QVUJMSVNIRUQQARIZChVERUxJVkVSWV9PVVRDT01FX0tFUFQQAhIZChVERUxJVkVSWV9PVVRDT01FX0RFQUQQAxIdChlERUxJVkVSWV9PVVRDT01FX0ZJTFRFUkVEEAQSIAocREVMSVZFUllfT1VUQ09NRV9VTkNPTkZJUk1FRBAFKoUCCgxEZWxpdmVyeUZsYWcSHQoZREVMSVZFUllfRkxBR19VTlNQRUNJRklFRBAAEiAKHERFTElWRVJZX0ZMQUdfRFVQTElDQVRFX0tFWVMQARIgChxERUxJVkVSWV9GTEFHX1VOU0FGRV9OVU1CRVJTEAISGgoWREVMSVZFUllfRkxBR19UT09fREVFUBADEh4KGkRFTElWRVJZX0ZMQUdfSU5WQUxJRF9VVEY4EAQSGgoWREVMSVZFUllfRkxBR19OT1RfSlNPThAFEhkKFURFTElWRVJZX0ZMQUdfUkVOQU1FRBAGEh8KG0RFTElWRVJZX0ZMQUdfRklMVEVSX0ZBSUxFRBAHKngKC1JlcGxheVN0YXRlEhwKGFJFUExBWV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFJFUExBWV9TVEFURV9SVU5OSU5HEAESFQoRUkVQTEFZX1NUQVRFX0RPTkUQAhIaChZSRVBMQVlfU1RBVEVfQ0FOQ0VMTEVEEAMyoAwKD0RlbGl2ZXJ5U2VydmljZRKTAQoOTGlzdERlbGl2ZXJpZXMSKC5idXJzYXIud2ViaG9vay52MS5MaXN0RGVsaXZlcmllc1JlcXVlc3QaKS5idXJzYXIud2ViaG9vay52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAxKKAQoLR2V0RGVsaXZlcnkSJS5idXJzYXIud2ViaG9vay52MS5HZXREZWxpdmVyeVJlcXVlc3QaJi5idXJzYXIud2ViaG9vay52MS5HZXREZWxpdmVyeVJlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAhKrAQoWTGlzdEVuZHBvaW50U3RhdGlzdGljcxIwLmJ1cnNhci53ZWJob29rLnYxLkxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXF1ZXN0GjEuYnVyc2FyLndlYmhvb2sudjEuTGlzdEVuZHBvaW50U3RhdGlzdGljc1Jlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAhKVAQoOUmVwbGF5RGVsaXZlcnkSKC5idXJzYXIud2ViaG9vay52MS5SZXBsYXlEZWxpdmVyeVJlcXVlc3QaKS5idXJzYXIud2ViaG9vay52MS5SZXBsYXlEZWxpdmVyeVJlc3BvbnNlIi6QAgKKtRgnChlnYXRld2F5LmRlbGl2ZXJpZXMucmVwbGF5EIgnGLDqAToBKlACEo8BCgxDcmVhdGVSZXBsYXkSJi5idXJzYXIud2ViaG9vay52MS5DcmVhdGVSZXBsYXlSZXF1ZXN0GicuYnVyc2FyLndlYmhvb2sudjEuQ3JlYXRlUmVwbGF5UmVzcG9uc2UiLpACAoq1GCcKGWdhdGV3YXkuZGVsaXZlcmllcy5yZXBsYXkQiCcYsOoBOgEqUAIShAEKCUdldFJlcGxheRIjLmJ1cnNhci53ZWJob29rLnYxLkdldFJlcGxheVJlcXVlc3QaJC5idXJzYXIud2ViaG9vay52MS5HZXRSZXBsYXlSZXNwb25zZSIskAIBirUYJQoXZ2F0ZXdheS5kZWxpdmVyaWVzLnJlYWQQiCcYsOoBOgEqUAISigEKC0xpc3RSZXBsYXlzEiUuYnVyc2FyLndlYmhvb2sudjEuTGlzdFJlcGxheXNSZXF1ZXN0GiYuYnVyc2FyLndlYmhvb2sudjEuTGlzdFJlcGxheXNSZXNwb25zZSIskAIBirUYJQoXZ2F0ZXdheS5kZWxpdmVyaWVzLnJlYWQQiCcYsOoBOgEqUAMSjwEKDENhbmNlbFJlcGxheRImLmJ1cnNhci53ZWJob29rLnYxLkNhbmNlbFJlcGxheVJlcXVlc3QaJy5idXJzYXIud2ViaG9vay52MS5DYW5jZWxSZXBsYXlSZXNwb25zZSIukAICirUYJwoZZ2F0ZXdheS5kZWxpdmVyaWVzLnJlcGxheRCIJxiw6gE6ASpQAhKWAQoPTGlzdFF1YXJhbnRpbmVkEikuYnVyc2FyLndlYmhvb2sudjEuTGlzdFF1YXJhbnRpbmVkUmVxdWVzdBoqLmJ1cnNhci53ZWJob29rLnYxLkxpc3RRdWFyYW50aW5lZFJlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LnF1YXJhbnRpbmUucmVhZBCIJxiw6gE6ASpQAxKmAQoTUmV2ZXJpZnlRdWFyYW50aW5lZBItLmJ1cnNhci53ZWJob29rLnYxLlJldmVyaWZ5UXVhcmFudGluZWRSZXF1ZXN0Gi4uYnVyc2FyLndlYmhvb2sudjEuUmV2ZXJpZnlRdWFyYW50aW5lZFJlc3BvbnNlIjCQAgKKtRgpChtnYXRld2F5LnF1YXJhbnRpbmUucmV2ZXJpZnkQiCcYsOoBOgEqUAIaKoq1GCYKD3dlYmhvb2stZ2F0ZXdheRIIcGF5bWVudHMaBwjcgz0Q+gEgBGIGcHJvdG8z", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_bursar_webhook_v1_webhook, file_google_protobuf_timestamp]);
+  fileDesc("CihidXJzYXIvd2ViaG9vay92MS9kZWxpdmVyeV9zZXJ2aWNlLnByb3RvEhFidXJzYXIud2ViaG9vay52MSJeChVEZWxpdmVyeVJlZnVzYWxEZXRhaWwSMwoHcmVmdXNhbBgBIAEoDjIiLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5UmVmdXNhbBIQCghyZXNvdXJjZRgCIAEoCSLMAwoIRGVsaXZlcnkSGgoKd2ViaG9va19pZBgBIAEoCUIGirUYAhgBEhsKC2VuZHBvaW50X2lkGAIgASgJQgaKtRgCGAESGAoIcHJvdmlkZXIYAyABKAlCBoq1GAIYARIaCgpldmVudF90eXBlGAQgASgJQgaKtRgCGAESGAoIZXZlbnRfaWQYBSABKAlCBoq1GAIYARI5Cg1yZWNlaXZlZF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEjMKB291dGNvbWUYByABKA4yIi5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeU91dGNvbWUSGAoQcHVibGlzaGVkX2V2ZW50cxgIIAMoCRIfCg9zdHJlYW1fc2VxdWVuY2UYCSABKANCBoq1GAIYARIZCgl0ZW5hbnRfaWQYCiABKAlCBoq1GAIYARIuCgVmbGFncxgLIAMoDjIfLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmxhZxIPCgdyZXBlYXRzGAwgASgDEg4KBnJlYXNvbhgNIAEoCRIgChBwcm92aWRlcl9hY2NvdW50GA4gASgJQgaKtRgCGAEivwMKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgDIAEoCUIHukgEcgIYQBIcCgpldmVudF90eXBlGAQgASgJQgi6SAVyAxj/ARIaCghldmVudF9pZBgFIAEoCUIIukgFcgMY/wESPQoHb3V0Y29tZRgGIAEoDjIiLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5T3V0Y29tZUIIukgFggECEAESGQoIcHJvdmlkZXIYByABKAlCB7pIBHICGEASGgoJdGVuYW50X2lkGAggASgJQge6SARyAhhAEjEKDXJlY2VpdmVkX2Zyb20YCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3JlY2VpdmVkX2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoEZmxhZxgLIAEoDjIfLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmxhZ0IIukgFggECEAEiYgoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIvCgpkZWxpdmVyaWVzGAEgAygLMhsuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKEkdldERlbGl2ZXJ5UmVxdWVzdBIdCgp3ZWJob29rX2lkGAEgASgJQgm6SAZyBBABGEAieQoTR2V0RGVsaXZlcnlSZXNwb25zZRItCghkZWxpdmVyeRgBIAEoCzIbLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5EjMKB3dlYmhvb2sYAiABKAsyIi5idXJzYXIud2ViaG9vay52MS5XZWJob29rUmVjZWl2ZWQiuQMKEkVuZHBvaW50U3RhdGlzdGljcxITCgtlbmRwb2ludF9pZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRIRCgl0ZW5hbnRfaWQYAyABKAkSFAoMYWNrbm93bGVkZ2VkGAQgASgDEhIKCmR1cGxpY2F0ZXMYBSABKAMSMAoHcmVmdXNlZBgGIAMoCzIfLmJ1cnNhci53ZWJob29rLnYxLlJlZnVzZWRDb3VudBITCgtub3RfZHVyYWJsZRgHIAEoAxI6ChZsYXN0X2Fja25vd2xlZGdlZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2ZhaWxlZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFmYWlsdXJlc19pbl9hX3JvdxgKIAEoAxI2ChJmYWlsaW5nX3NpbmNlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKC2Rpc2FibGVtZW50GAwgASgLMh4uYnVyc2FyLndlYmhvb2sudjEuRGlzYWJsZW1lbnQiLQoMUmVmdXNlZENvdW50Eg4KBnJlYXNvbhgBIAEoCRINCgVjb3VudBgCIAEoAyJsCgtEaXNhYmxlbWVudBIUCgxmYWlsdXJlc19tYXgYASABKAMSFQoNZmFpbHVyZXNfbGVmdBgCIAEoAxIwCgxkaXNhYmxlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKHUxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXF1ZXN0EhwKC2VuZHBvaW50X2lkGAEgASgJQge6SARyAhhAEhkKBWhvdXJzGAIgASgFQgq6SAcaBRjQBSgAIloKHkxpc3RFbmRwb2ludFN0YXRpc3RpY3NSZXNwb25zZRI4CgllbmRwb2ludHMYASADKAsyJS5idXJzYXIud2ViaG9vay52MS5FbmRwb2ludFN0YXRpc3RpY3MiNgoVUmVwbGF5RGVsaXZlcnlSZXF1ZXN0Eh0KCndlYmhvb2tfaWQYASABKAlCCbpIBnIEEAEYQCJYChZSZXBsYXlEZWxpdmVyeVJlc3BvbnNlEi0KCGRlbGl2ZXJ5GAEgASgLMhsuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnkSDwoHY2hhbmdlZBgCIAEoCCLLAgoGUmVwbGF5EhkKCXJlcGxheV9pZBgBIAEoCUIGirUYAhgBEjkKBmZpbHRlchgCIAEoCzIhLmJ1cnNhci53ZWJob29rLnYxLkRlbGl2ZXJ5RmlsdGVyQgaKtRgCGAESLQoFc3RhdGUYAyABKA4yHi5idXJzYXIud2ViaG9vay52MS5SZXBsYXlTdGF0ZRIQCghzZWxlY3RlZBgEIAEoAxIPCgdoYW5kbGVkGAUgASgDEg8KB2NoYW5nZWQYBiABKAMSDwoHbWlzc2luZxgHIAEoAxI3CgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYARIsCghlbmRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZ2l2ZW5fdXAYCiABKAMixgIKDkRlbGl2ZXJ5RmlsdGVyEhwKC2VuZHBvaW50X2lkGAEgASgJQge6SARyAhhAEhwKCmV2ZW50X3R5cGUYAiABKAlCCLpIBXIDGP8BEhoKCGV2ZW50X2lkGAMgASgJQgi6SAVyAxj/ARI9CgdvdXRjb21lGAQgASgOMiIuYnVyc2FyLndlYmhvb2sudjEuRGVsaXZlcnlPdXRjb21lQgi6SAWCAQIQARIZCghwcm92aWRlchgFIAEoCUIHukgEcgIYQBIaCgl0ZW5hbnRfaWQYBiABKAlCB7pIBHICGEASMQoNcmVjZWl2ZWRfZnJvbRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPcmVjZWl2ZWRfYmVmb3JlGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJvChNDcmVhdGVSZXBsYXlSZXF1ZXN0Eh0KCnJlcXVlc3RfaWQYASABKAlCCbpIBnIEEAEYQBI5CgZmaWx0ZXIYAiABKAsyIS5idXJzYXIud2ViaG9vay52MS5EZWxpdmVyeUZpbHRlckIGukgDyAEBIkEKFENyZWF0ZVJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSIwChBHZXRSZXBsYXlSZXF1ZXN0EhwKCXJlcGxheV9pZBgBIAEoCUIJukgGcgQQARhAIj4KEUdldFJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSJNChJMaXN0UmVwbGF5c1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGEAiWgoTTGlzdFJlcGxheXNSZXNwb25zZRIqCgdyZXBsYXlzGAEgAygLMhkuYnVyc2FyLndlYmhvb2sudjEuUmVwbGF5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIzChNDYW5jZWxSZXBsYXlSZXF1ZXN0EhwKCXJlcGxheV9pZBgBIAEoCUIJukgGcgQQARhAIkEKFENhbmNlbFJlcGxheVJlc3BvbnNlEikKBnJlcGxheRgBIAEoCzIZLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheSLSAQoLUXVhcmFudGluZWQSFQoNcXVhcmFudGluZV9pZBgBIAEoCRITCgtlbmRwb2ludF9pZBgCIAEoCRIQCghwcm92aWRlchgDIAEoCRIOCgZyZWFzb24YBCABKAkSMQoNcmVjZWl2ZWRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRlbmFudF9pZBgHIAEoCSKIAQoWTGlzdFF1YXJhbnRpbmVkUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASGwoKcGFnZV90b2tlbhgCIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgDIAEoCUIHukgEcgIYQBIXCgZyZWFzb24YBCABKAlCB7pIBHICGEAiZwoXTGlzdFF1YXJhbnRpbmVkUmVzcG9uc2USMwoLcXVhcmFudGluZWQYASADKAsyHi5idXJzYXIud2ViaG9vay52MS5RdWFyYW50aW5lZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicgoaUmV2ZXJpZnlRdWFyYW50aW5lZFJlcXVlc3QSHgoNcXVhcmFudGluZV9pZBgBIAEoCUIHukgEcgIYQBIcCgtlbmRwb2ludF9pZBgCIAEoCUIHukgEcgIYQBIWCgVsaW1pdBgDIAEoBUIHukgEGgIoACJWChtSZXZlcmlmeVF1YXJhbnRpbmVkUmVzcG9uc2USEwoLd2ViaG9va19pZHMYASADKAkSDwoHcmVmdXNlZBgCIAEoBRIRCglyZW1haW5pbmcYAyABKAUq5AIKD0RlbGl2ZXJ5UmVmdXNhbBIgChxERUxJVkVSWV9SRUZVU0FMX1VOU1BFQ0lGSUVEEAASHgoaREVMSVZFUllfUkVGVVNBTF9OT1RfRk9VTkQQARIfChtERUxJVkVSWV9SRUZVU0FMX0JZVEVTX0dPTkUQAhIjCh9ERUxJVkVSWV9SRUZVU0FMX0dJVkVOX1VQX0FHQUlOEAMSJgoiREVMSVZFUllfUkVGVVNBTF9SRVFVRVNUX0lEX1JFVVNFRBAEEisKJ0RFTElWRVJZX1JFRlVTQUxfUVVBUkFOVElORV9LRVlfTUlTU0lORxAFEisKJ0RFTElWRVJZX1JFRlVTQUxfUVVBUkFOVElORV9LRVlfQ0hBTkdFRBAGEiUKIURFTElWRVJZX1JFRlVTQUxfRU5EUE9JTlRfVU5LTk9XThAHEiAKHERFTElWRVJZX1JFRlVTQUxfTk9UX0RVUkFCTEUQCCrKAQoPRGVsaXZlcnlPdXRjb21lEiAKHERFTElWRVJZX09VVENPTUVfVU5TUEVDSUZJRUQQABIeChpERUxJVkVSWV9PVVRDT01FX1BVQkxJU0hFRBABEhkKFURFTElWRVJZX09VVENPTUVfS0VQVBACEhkKFURFTElWRVJZX09VVENPTUVfREVBRBADEh0KGURFTElWRVJZX09VVENPTUVfRklMVEVSRUQQBBIgChxERUxJVkVSWV9PVVRDT01FX1VOQ09ORklSTUVEEAUqhQIKDERlbGl2ZXJ5RmxhZxIdChlERUxJVkVSWV9GTEFHX1VOU1BFQ0lGSUVEEAASIAocREVMSVZFUllfRkxBR19EVVBMSUNBVEVfS0VZUxABEiAKHERFTElWRVJZX0ZMQUdfVU5TQUZFX05VTUJFUlMQAhIaChZERUxJVkVSWV9GTEFHX1RPT19ERUVQEAMSHgoaREVMSVZFUllfRkxBR19JTlZBTElEX1VURjgQBBIaChZERUxJVkVSWV9GTEFHX05PVF9KU09OEAUSGQoVREVMSVZFUllfRkxBR19SRU5BTUVEEAYSHwobREVMSVZFUllfRkxBR19GSUxURVJfRkFJTEVEEAcqeAoLUmVwbGF5U3RhdGUSHAoYUkVQTEFZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUkVQTEFZX1NUQVRFX1JVTk5JTkcQARIVChFSRVBMQVlfU1RBVEVfRE9ORRACEhoKFlJFUExBWV9TVEFURV9DQU5DRUxMRUQQAzKgDAoPRGVsaXZlcnlTZXJ2aWNlEpMBCg5MaXN0RGVsaXZlcmllcxIoLmJ1cnNhci53ZWJob29rLnYxLkxpc3REZWxpdmVyaWVzUmVxdWVzdBopLmJ1cnNhci53ZWJob29rLnYxLkxpc3REZWxpdmVyaWVzUmVzcG9uc2UiLJACAYq1GCUKF2dhdGV3YXkuZGVsaXZlcmllcy5yZWFkEIgnGLDqAToBKlADEooBCgtHZXREZWxpdmVyeRIlLmJ1cnNhci53ZWJob29rLnYxLkdldERlbGl2ZXJ5UmVxdWVzdBomLmJ1cnNhci53ZWJob29rLnYxLkdldERlbGl2ZXJ5UmVzcG9uc2UiLJACAYq1GCUKF2dhdGV3YXkuZGVsaXZlcmllcy5yZWFkEIgnGLDqAToBKlACEqsBChZMaXN0RW5kcG9pbnRTdGF0aXN0aWNzEjAuYnVyc2FyLndlYmhvb2sudjEuTGlzdEVuZHBvaW50U3RhdGlzdGljc1JlcXVlc3QaMS5idXJzYXIud2ViaG9vay52MS5MaXN0RW5kcG9pbnRTdGF0aXN0aWNzUmVzcG9uc2UiLJACAYq1GCUKF2dhdGV3YXkuZGVsaXZlcmllcy5yZWFkEIgnGLDqAToBKlACEpUBCg5SZXBsYXlEZWxpdmVyeRIoLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheURlbGl2ZXJ5UmVxdWVzdBopLmJ1cnNhci53ZWJob29rLnYxLlJlcGxheURlbGl2ZXJ5UmVzcG9uc2UiLpACAoq1GCcKGWdhdGV3YXkuZGVsaXZlcmllcy5yZXBsYXkQiCcYsOoBOgEqUAISjwEKDENyZWF0ZVJlcGxheRImLmJ1cnNhci53ZWJob29rLnYxLkNyZWF0ZVJlcGxheVJlcXVlc3QaJy5idXJzYXIud2ViaG9vay52MS5DcmVhdGVSZXBsYXlSZXNwb25zZSIukAICirUYJwoZZ2F0ZXdheS5kZWxpdmVyaWVzLnJlcGxheRCIJxiw6gE6ASpQAhKEAQoJR2V0UmVwbGF5EiMuYnVyc2FyLndlYmhvb2sudjEuR2V0UmVwbGF5UmVxdWVzdBokLmJ1cnNhci53ZWJob29rLnYxLkdldFJlcGxheVJlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAhKKAQoLTGlzdFJlcGxheXMSJS5idXJzYXIud2ViaG9vay52MS5MaXN0UmVwbGF5c1JlcXVlc3QaJi5idXJzYXIud2ViaG9vay52MS5MaXN0UmVwbGF5c1Jlc3BvbnNlIiyQAgGKtRglChdnYXRld2F5LmRlbGl2ZXJpZXMucmVhZBCIJxiw6gE6ASpQAxKPAQoMQ2FuY2VsUmVwbGF5EiYuYnVyc2FyLndlYmhvb2sudjEuQ2FuY2VsUmVwbGF5UmVxdWVzdBonLmJ1cnNhci53ZWJob29rLnYxLkNhbmNlbFJlcGxheVJlc3BvbnNlIi6QAgKKtRgnChlnYXRld2F5LmRlbGl2ZXJpZXMucmVwbGF5EIgnGLDqAToBKlACEpYBCg9MaXN0UXVhcmFudGluZWQSKS5idXJzYXIud2ViaG9vay52MS5MaXN0UXVhcmFudGluZWRSZXF1ZXN0GiouYnVyc2FyLndlYmhvb2sudjEuTGlzdFF1YXJhbnRpbmVkUmVzcG9uc2UiLJACAYq1GCUKF2dhdGV3YXkucXVhcmFudGluZS5yZWFkEIgnGLDqAToBKlADEqYBChNSZXZlcmlmeVF1YXJhbnRpbmVkEi0uYnVyc2FyLndlYmhvb2sudjEuUmV2ZXJpZnlRdWFyYW50aW5lZFJlcXVlc3QaLi5idXJzYXIud2ViaG9vay52MS5SZXZlcmlmeVF1YXJhbnRpbmVkUmVzcG9uc2UiMJACAoq1GCkKG2dhdGV3YXkucXVhcmFudGluZS5yZXZlcmlmeRCIJxiw6gE6ASpQAhoqirUYJgoPd2ViaG9vay1nYXRld2F5EghwYXltZW50cxoHCNyDPRD6ASAEYgZwcm90bzM", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_bursar_webhook_v1_webhook, file_google_protobuf_timestamp]);
+
+/**
+ * DeliveryRefusalDetail is attached to the error of a refused request.
+ *
+ * @generated from message bursar.webhook.v1.DeliveryRefusalDetail
+ */
+export type DeliveryRefusalDetail = Message<"bursar.webhook.v1.DeliveryRefusalDetail"> & {
+  /**
+   * Why it was refused.
+   *
+   * @generated from field: bursar.webhook.v1.DeliveryRefusal refusal = 1;
+   */
+  refusal: DeliveryRefusal;
+
+  /**
+   * Id of what it is about.
+   *
+   * @generated from field: string resource = 2;
+   */
+  resource: string;
+};
+
+/**
+ * Describes the message bursar.webhook.v1.DeliveryRefusalDetail.
+ * Use `create(DeliveryRefusalDetailSchema)` to create a new message.
+ */
+export const DeliveryRefusalDetailSchema: GenMessage<DeliveryRefusalDetail> = /*@__PURE__*/
+  messageDesc(file_bursar_webhook_v1_delivery_service, 0);
 
 /**
  * Delivery is one verified webhook and what became of it.
@@ -128,7 +156,7 @@ export type Delivery = Message<"bursar.webhook.v1.Delivery"> & {
  * Use `create(DeliverySchema)` to create a new message.
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 0);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 1);
 
 /**
  * ListDeliveriesRequest asks for a page of deliveries.
@@ -219,7 +247,7 @@ export type ListDeliveriesRequest = Message<"bursar.webhook.v1.ListDeliveriesReq
  * Use `create(ListDeliveriesRequestSchema)` to create a new message.
  */
 export const ListDeliveriesRequestSchema: GenMessage<ListDeliveriesRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 1);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 2);
 
 /**
  * ListDeliveriesResponse is one page of deliveries.
@@ -247,7 +275,7 @@ export type ListDeliveriesResponse = Message<"bursar.webhook.v1.ListDeliveriesRe
  * Use `create(ListDeliveriesResponseSchema)` to create a new message.
  */
 export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 2);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 3);
 
 /**
  * GetDeliveryRequest names one delivery.
@@ -268,7 +296,7 @@ export type GetDeliveryRequest = Message<"bursar.webhook.v1.GetDeliveryRequest">
  * Use `create(GetDeliveryRequestSchema)` to create a new message.
  */
 export const GetDeliveryRequestSchema: GenMessage<GetDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 3);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 4);
 
 /**
  * GetDeliveryResponse holds one delivery.
@@ -296,7 +324,7 @@ export type GetDeliveryResponse = Message<"bursar.webhook.v1.GetDeliveryResponse
  * Use `create(GetDeliveryResponseSchema)` to create a new message.
  */
 export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 4);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 5);
 
 /**
  * EndpointStatistics is what one endpoint took and refused.
@@ -394,7 +422,7 @@ export type EndpointStatistics = Message<"bursar.webhook.v1.EndpointStatistics">
  * Use `create(EndpointStatisticsSchema)` to create a new message.
  */
 export const EndpointStatisticsSchema: GenMessage<EndpointStatistics> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 5);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 6);
 
 /**
  * RefusedCount counts requests that were refused for one reason.
@@ -422,7 +450,7 @@ export type RefusedCount = Message<"bursar.webhook.v1.RefusedCount"> & {
  * Use `create(RefusedCountSchema)` to create a new message.
  */
 export const RefusedCountSchema: GenMessage<RefusedCount> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 6);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 7);
 
 /**
  * Disablement says how far an endpoint is from being switched off by its provider.
@@ -459,7 +487,7 @@ export type Disablement = Message<"bursar.webhook.v1.Disablement"> & {
  * Use `create(DisablementSchema)` to create a new message.
  */
 export const DisablementSchema: GenMessage<Disablement> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 7);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 8);
 
 /**
  * ListEndpointStatisticsRequest asks for the statistics of endpoints.
@@ -487,7 +515,7 @@ export type ListEndpointStatisticsRequest = Message<"bursar.webhook.v1.ListEndpo
  * Use `create(ListEndpointStatisticsRequestSchema)` to create a new message.
  */
 export const ListEndpointStatisticsRequestSchema: GenMessage<ListEndpointStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 8);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 9);
 
 /**
  * ListEndpointStatisticsResponse holds the statistics of endpoints.
@@ -508,7 +536,7 @@ export type ListEndpointStatisticsResponse = Message<"bursar.webhook.v1.ListEndp
  * Use `create(ListEndpointStatisticsResponseSchema)` to create a new message.
  */
 export const ListEndpointStatisticsResponseSchema: GenMessage<ListEndpointStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 9);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 10);
 
 /**
  * ReplayDeliveryRequest names a webhook to handle again.
@@ -529,7 +557,7 @@ export type ReplayDeliveryRequest = Message<"bursar.webhook.v1.ReplayDeliveryReq
  * Use `create(ReplayDeliveryRequestSchema)` to create a new message.
  */
 export const ReplayDeliveryRequestSchema: GenMessage<ReplayDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 10);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 11);
 
 /**
  * ReplayDeliveryResponse says what became of it.
@@ -557,7 +585,7 @@ export type ReplayDeliveryResponse = Message<"bursar.webhook.v1.ReplayDeliveryRe
  * Use `create(ReplayDeliveryResponseSchema)` to create a new message.
  */
 export const ReplayDeliveryResponseSchema: GenMessage<ReplayDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 11);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 12);
 
 /**
  * Replay handles many webhooks again.
@@ -627,6 +655,14 @@ export type Replay = Message<"bursar.webhook.v1.Replay"> & {
    * @generated from field: google.protobuf.Timestamp end_time = 9;
    */
   endTime?: Timestamp | undefined;
+
+  /**
+   * Of those handled, those that would come out as less than before, or could not
+   * be read; they stay as they were.
+   *
+   * @generated from field: int64 given_up = 10;
+   */
+  givenUp: bigint;
 };
 
 /**
@@ -634,7 +670,7 @@ export type Replay = Message<"bursar.webhook.v1.Replay"> & {
  * Use `create(ReplaySchema)` to create a new message.
  */
 export const ReplaySchema: GenMessage<Replay> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 12);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 13);
 
 /**
  * DeliveryFilter selects deliveries; an empty field selects all.
@@ -704,7 +740,7 @@ export type DeliveryFilter = Message<"bursar.webhook.v1.DeliveryFilter"> & {
  * Use `create(DeliveryFilterSchema)` to create a new message.
  */
 export const DeliveryFilterSchema: GenMessage<DeliveryFilter> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 13);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 14);
 
 /**
  * CreateReplayRequest starts a replay.
@@ -732,7 +768,7 @@ export type CreateReplayRequest = Message<"bursar.webhook.v1.CreateReplayRequest
  * Use `create(CreateReplayRequestSchema)` to create a new message.
  */
 export const CreateReplayRequestSchema: GenMessage<CreateReplayRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 14);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 15);
 
 /**
  * CreateReplayResponse holds the replay.
@@ -753,7 +789,7 @@ export type CreateReplayResponse = Message<"bursar.webhook.v1.CreateReplayRespon
  * Use `create(CreateReplayResponseSchema)` to create a new message.
  */
 export const CreateReplayResponseSchema: GenMessage<CreateReplayResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 15);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 16);
 
 /**
  * GetReplayRequest names a replay.
@@ -774,7 +810,7 @@ export type GetReplayRequest = Message<"bursar.webhook.v1.GetReplayRequest"> & {
  * Use `create(GetReplayRequestSchema)` to create a new message.
  */
 export const GetReplayRequestSchema: GenMessage<GetReplayRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 16);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 17);
 
 /**
  * GetReplayResponse holds a replay.
@@ -795,7 +831,7 @@ export type GetReplayResponse = Message<"bursar.webhook.v1.GetReplayResponse"> &
  * Use `create(GetReplayResponseSchema)` to create a new message.
  */
 export const GetReplayResponseSchema: GenMessage<GetReplayResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 17);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 18);
 
 /**
  * ListReplaysRequest asks for a page of replays.
@@ -823,7 +859,7 @@ export type ListReplaysRequest = Message<"bursar.webhook.v1.ListReplaysRequest">
  * Use `create(ListReplaysRequestSchema)` to create a new message.
  */
 export const ListReplaysRequestSchema: GenMessage<ListReplaysRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 18);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 19);
 
 /**
  * ListReplaysResponse is one page of replays.
@@ -851,7 +887,7 @@ export type ListReplaysResponse = Message<"bursar.webhook.v1.ListReplaysResponse
  * Use `create(ListReplaysResponseSchema)` to create a new message.
  */
 export const ListReplaysResponseSchema: GenMessage<ListReplaysResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 19);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 20);
 
 /**
  * CancelReplayRequest names a replay to stop.
@@ -872,7 +908,7 @@ export type CancelReplayRequest = Message<"bursar.webhook.v1.CancelReplayRequest
  * Use `create(CancelReplayRequestSchema)` to create a new message.
  */
 export const CancelReplayRequestSchema: GenMessage<CancelReplayRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 20);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 21);
 
 /**
  * CancelReplayResponse holds the replay.
@@ -893,7 +929,7 @@ export type CancelReplayResponse = Message<"bursar.webhook.v1.CancelReplayRespon
  * Use `create(CancelReplayResponseSchema)` to create a new message.
  */
 export const CancelReplayResponseSchema: GenMessage<CancelReplayResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 21);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 22);
 
 /**
  * Quarantined is a refused request that was kept.
@@ -956,7 +992,7 @@ export type Quarantined = Message<"bursar.webhook.v1.Quarantined"> & {
  * Use `create(QuarantinedSchema)` to create a new message.
  */
 export const QuarantinedSchema: GenMessage<Quarantined> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 22);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 23);
 
 /**
  * ListQuarantinedRequest asks for a page of refused requests.
@@ -998,7 +1034,7 @@ export type ListQuarantinedRequest = Message<"bursar.webhook.v1.ListQuarantinedR
  * Use `create(ListQuarantinedRequestSchema)` to create a new message.
  */
 export const ListQuarantinedRequestSchema: GenMessage<ListQuarantinedRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 23);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 24);
 
 /**
  * ListQuarantinedResponse is one page of refused requests.
@@ -1026,7 +1062,7 @@ export type ListQuarantinedResponse = Message<"bursar.webhook.v1.ListQuarantined
  * Use `create(ListQuarantinedResponseSchema)` to create a new message.
  */
 export const ListQuarantinedResponseSchema: GenMessage<ListQuarantinedResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 24);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 25);
 
 /**
  * ReverifyQuarantinedRequest selects refused requests to verify again.
@@ -1062,7 +1098,7 @@ export type ReverifyQuarantinedRequest = Message<"bursar.webhook.v1.ReverifyQuar
  * Use `create(ReverifyQuarantinedRequestSchema)` to create a new message.
  */
 export const ReverifyQuarantinedRequestSchema: GenMessage<ReverifyQuarantinedRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 25);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 26);
 
 /**
  * ReverifyQuarantinedResponse says what became of them.
@@ -1097,7 +1133,90 @@ export type ReverifyQuarantinedResponse = Message<"bursar.webhook.v1.ReverifyQua
  * Use `create(ReverifyQuarantinedResponseSchema)` to create a new message.
  */
 export const ReverifyQuarantinedResponseSchema: GenMessage<ReverifyQuarantinedResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_webhook_v1_delivery_service, 26);
+  messageDesc(file_bursar_webhook_v1_delivery_service, 27);
+
+/**
+ * DeliveryRefusal says why something that was asked for is not done.
+ *
+ * @generated from enum bursar.webhook.v1.DeliveryRefusal
+ */
+export const DeliveryRefusal = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * No delivery, replay or refused request has this id.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_NOT_FOUND = 1;
+   */
+  NOT_FOUND: 1,
+
+  /**
+   * The stream has let the webhook's bytes go.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_BYTES_GONE = 2;
+   */
+  BYTES_GONE: 2,
+
+  /**
+   * The webhook could not be read this time either; it stays as it was.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_GIVEN_UP_AGAIN = 3;
+   */
+  GIVEN_UP_AGAIN: 3,
+
+  /**
+   * The request id was used with another filter.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_REQUEST_ID_REUSED = 4;
+   */
+  REQUEST_ID_REUSED: 4,
+
+  /**
+   * The configuration has no quarantine key.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_QUARANTINE_KEY_MISSING = 5;
+   */
+  QUARANTINE_KEY_MISSING: 5,
+
+  /**
+   * What is in the quarantine was encrypted with another key than today's.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_QUARANTINE_KEY_CHANGED = 6;
+   */
+  QUARANTINE_KEY_CHANGED: 6,
+
+  /**
+   * The configuration no longer has the endpoint.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_ENDPOINT_UNKNOWN = 7;
+   */
+  ENDPOINT_UNKNOWN: 7,
+
+  /**
+   * The broker does not say in time that the webhook is on disk.
+   *
+   * @generated from enum value: DELIVERY_REFUSAL_NOT_DURABLE = 8;
+   */
+  NOT_DURABLE: 8,
+} as const;
+
+/**
+ * DeliveryRefusal says why something that was asked for is not done.
+ *
+ * @generated from enum bursar.webhook.v1.DeliveryRefusal
+ */
+export type DeliveryRefusal = (typeof DeliveryRefusal)[keyof typeof DeliveryRefusal] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.webhook.v1.DeliveryRefusal.
+ */
+export const DeliveryRefusalSchema: GenEnum<DeliveryRefusal> = /*@__PURE__*/
+  enumDesc(file_bursar_webhook_v1_delivery_service, 0);
 
 /**
  * DeliveryOutcome says what the gateway made of a webhook.
@@ -1159,7 +1278,7 @@ export type DeliveryOutcome = (typeof DeliveryOutcome)[keyof typeof DeliveryOutc
  * Describes the enum bursar.webhook.v1.DeliveryOutcome.
  */
 export const DeliveryOutcomeSchema: GenEnum<DeliveryOutcome> = /*@__PURE__*/
-  enumDesc(file_bursar_webhook_v1_delivery_service, 0);
+  enumDesc(file_bursar_webhook_v1_delivery_service, 1);
 
 /**
  * DeliveryFlag says what is odd about a webhook that was stored all the same.
@@ -1235,7 +1354,7 @@ export type DeliveryFlag = (typeof DeliveryFlag)[keyof typeof DeliveryFlag] | Un
  * Describes the enum bursar.webhook.v1.DeliveryFlag.
  */
 export const DeliveryFlagSchema: GenEnum<DeliveryFlag> = /*@__PURE__*/
-  enumDesc(file_bursar_webhook_v1_delivery_service, 1);
+  enumDesc(file_bursar_webhook_v1_delivery_service, 2);
 
 /**
  * ReplayState says how far a replay is.
@@ -1283,7 +1402,7 @@ export type ReplayState = (typeof ReplayState)[keyof typeof ReplayState] | Unkno
  * Describes the enum bursar.webhook.v1.ReplayState.
  */
 export const ReplayStateSchema: GenEnum<ReplayState> = /*@__PURE__*/
-  enumDesc(file_bursar_webhook_v1_delivery_service, 2);
+  enumDesc(file_bursar_webhook_v1_delivery_service, 3);
 
 /**
  * DeliveryService shows operators what providers sent and what became of it.
