@@ -13,6 +13,7 @@ BREAKING_AGAINST ?= main
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
 	  while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+	@printf '  %-16s %s\n' bin/bursar 'send, listen, deliveries, replay, sign, endpoints: webhooks by hand'
 
 demo: $(ready) ## follow a dollar: webhook to ledger to course access, in real processes
 	@node dev/demo.ts

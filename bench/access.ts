@@ -11,7 +11,7 @@ import { openSender, type Sender, signAsStripe } from "#dev/provider.ts";
 import { openShop, placeOrder, type Shop } from "#dev/shop.ts";
 import { newStripePayment, paymentIntentSucceeded } from "#dev/stripe-events.ts";
 import { openPool } from "#mesh/database/pool.ts";
-import { percentile } from "./load.ts";
+import { percentile } from "./percentile.ts";
 
 const sampleCount = 200;
 const ceilingSeconds = 5;

@@ -1,171 +1,186 @@
-// Durable acknowledgements a second at the door, against a server that does
-// nothing, the handler most teams write, and what JetStream itself can store.
+// The door against the handler most teams write, and against what JetStream itself
+// takes in batches. `make bench` runs it; alone, all of it or parts: node bench/door.ts [rates] [tls] [bursts] [memory] [--minutes 10]
 
 import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import {
-  DiscardPolicy,
-  jetstream,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-} from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
-import { freePort, startChild, waitUntilReady } from "#dev/child.ts";
-import { environmentOfHouse } from "#dev/environment.ts";
-import type { House } from "#dev/house.ts";
-import { isReady } from "#dev/ready.ts";
-import { brokerAccess } from "#mesh/events/broker-access.ts";
-import { silentLog } from "#mesh/testing/broker.ts";
-import { untilCaughtUp } from "./caught-up.ts";
-import type { LoadOptions, LoadResult } from "./load.ts";
+import { dim } from "#dev/terminal.ts";
+import type { CeilingOptions } from "./door/ceiling.ts";
+import { benchMemory, type MemoryResult } from "./door/memory.ts";
+import { printDoor } from "./door/print.ts";
+import { allocatedBytes, cpuMicrosOf, familyOf } from "./door/process-cost.ts";
+import { benchSubject, generate, type Measured, openStand, type Stand } from "./door/stand.ts";
+import { median } from "./mesh/worker.ts";
 
 const runFile = promisify(execFile);
-const subject = "bench.naive";
-const seconds = 5;
+/** Everyone has a turn in each: what disturbs the machine disturbs all of them. */
+const rounds = Number(process.env["BENCH_ROUNDS"] ?? 3);
+const seconds = Number(process.env["BENCH_ROUND_SECONDS"] ?? 4);
+const connectionCounts = [1, 64, 256];
+const burstSizes = [1_000, 10_000];
 
-export type DoorResult = {
+export type Rate = {
   readonly connections: number;
-  /** The door by itself, as the rivals are: its desk and what follows stand still. */
-  readonly door: LoadResult;
-  /** The door while desk, ledger and CMS work on what it takes. */
-  readonly wholePath: LoadResult;
-  readonly bare: LoadResult;
-  readonly naive: LoadResult;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly refused: number;
+  /** CPU time of the server, with its workers, a request. */
+  readonly serverMicros: number;
+  readonly brokerMicros: number;
+  /** Of the heap, a request; undefined where several processes answer. */
+  readonly allocatedBytes: number | undefined;
 };
 
-export async function benchDoor(house: House): Promise<readonly DoorResult[]> {
-  await using connection = disposable(
-    await connect(brokerAccess({ url: house.natsUrl }, silentLog())),
-  );
-  const manager = await jetstreamManager(connection.it);
-  await manager.streams.add({
-    name: "BENCH",
-    subjects: ["bench.>"],
-    storage: StorageType.File,
-    retention: RetentionPolicy.Limits,
-    discard: DiscardPolicy.New,
-  });
-  await using bare = await startRival("bare", house);
-  await using naive = await startRival("naive", house);
-  const results: Omit<DoorResult, "wholePath">[] = [];
-  const load = (url: string, connections: number) => generate(house, { url, connections, seconds });
-  const gateway = house.process("webhook-gateway");
-  gateway.kill("SIGSTOP");
-  {
-    await using alone = await startDoorAlone(house);
-    for (const connections of [1, 64, 256]) {
-      results.push({
-        connections,
-        bare: await load(bare.url, connections),
-        naive: await load(naive.url, connections),
-        door: await load(alone.url, connections),
-      });
+export type Rates = Readonly<Record<string, readonly Rate[]>>;
+
+export type Burst = {
+  readonly who: string;
+  readonly webhooks: number;
+  readonly acked: number;
+  readonly refused: number;
+  readonly unanswered: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+};
+
+export type DoorResult = {
+  readonly plain?: Rates;
+  readonly ceilingPerSecond?: number;
+  readonly tls?: Rates;
+  readonly bursts?: readonly Burst[];
+  readonly memory?: MemoryResult;
+};
+
+export type DoorPart = "rates" | "tls" | "bursts" | "memory";
+export const doorParts: readonly DoorPart[] = ["rates", "tls", "bursts", "memory"];
+
+export async function benchDoor(
+  parts: readonly DoorPart[] = doorParts,
+  minutes = 0.5,
+): Promise<DoorResult> {
+  const folder = mkdtempSync(join(tmpdir(), "bursar-bench-door-"));
+  try {
+    await using stand = await openStand(folder);
+    const result: { -readonly [K in keyof DoorResult]: DoorResult[K] } = {};
+    if (parts.includes("rates")) {
+      result.ceilingPerSecond = await ceiling(stand);
+      result.plain = await benchPlain(stand);
     }
+    if (parts.includes("tls")) result.tls = await benchTls(stand);
+    if (parts.includes("bursts")) result.bursts = await benchBursts(stand);
+    // Last: the broker goes away in it.
+    if (parts.includes("memory")) result.memory = await benchMemory(stand, minutes);
+    return result;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  gateway.kill("SIGCONT");
-  const whole: DoorResult[] = [];
-  for (const result of results) {
-    await untilCaughtUp(house);
-    const url = environmentOfHouse(house)["BURSAR_STRIPE_URL"] ?? "";
-    whole.push({ ...result, wholePath: await load(url, result.connections) });
-  }
-  await untilCaughtUp(house);
-  return whole;
 }
 
-/** A second gateway that finds no database: its door works, its desk waits. */
-async function startDoorAlone(house: House) {
-  const [port, doorPort] = [await freePort(), await freePort()];
-  const nowhere = "postgres://nobody@127.0.0.1:9/nothing";
-  const logFile = join(house.folder, "logs", "door-alone.log");
-  const child = await startChild({
-    command: process.execPath,
-    args: [join(import.meta.dirname, "..", "webhook-gateway", "main.ts")],
-    env: {
-      ...house.environmentOf("webhook-gateway"),
-      PORT: String(port),
-      DOOR_PORT: String(doorPort),
-      DATABASE_URL: nowhere,
-      DATABASE_OWNER_URL: nowhere,
-      LOG_LEVEL: "error",
-    },
-    logFile,
-    stopSignal: "SIGTERM",
+async function benchPlain(stand: Stand): Promise<Rates> {
+  await using door = await stand.startGateway();
+  await using workers = await stand.startGateway({ workers: 2 });
+  await using naive = await stand.startNaive();
+  return rates(stand, { naive, door, "door, 2 workers": workers });
+}
+
+async function benchTls(stand: Stand): Promise<Rates> {
+  await using door = await stand.startGateway({ tls: true });
+  await using naive = await stand.startNaive({ tls: true });
+  return rates(stand, { naive, door });
+}
+
+/** In turns; of each the median of its rounds. */
+async function rates(stand: Stand, servers: Record<string, Measured>): Promise<Rates> {
+  const all = Object.entries(servers);
+  // Code that has run for a moment only is not what a server runs all day.
+  for (const [, server] of all) await generate(server, { connections: 64, seconds: 2 });
+  const samples: Record<string, Rate[]> = {};
+  for (let round = 0; round < rounds; round += 1) {
+    for (const connections of connectionCounts) {
+      for (const [who, server] of all) {
+        samples[who] = [...(samples[who] ?? []), await sample(stand, server, connections)];
+      }
+    }
+  }
+  return Object.fromEntries(
+    all.map(([who]) => [
+      who,
+      connectionCounts.map((connections) =>
+        medianOf((samples[who] ?? []).filter((one) => one.connections === connections)),
+      ),
+    ]),
+  );
+}
+
+async function sample(stand: Stand, server: Measured, connections: number): Promise<Rate> {
+  const pids = familyOf(server.pid);
+  const spent = async () => ({
+    server: cpuMicrosOf(pids),
+    broker: cpuMicrosOf([stand.broker.pid]),
+    allocated: await allocatedBytes(server.pid, server.probeFile),
   });
-  const ready = () => isReady(`https://127.0.0.1:${port}/readyz`, house.provision.tls.dev.caFile);
-  await waitUntilReady(child, { name: "door alone", logFile, timeoutMs: 30_000, ready });
-  const { endpointId } = house.provision.endpoints.stripe;
+  const before = await spent();
+  const result = await generate(server, { connections, seconds });
+  const after = await spent();
+  const each = (what: keyof typeof after) => (after[what] - before[what]) / result.answered;
+  const { perSecond, p50Ms, p99Ms, refused } = result;
   return {
-    url: `https://localhost:${doorPort}/v1/in/${endpointId}`,
-    [Symbol.asyncDispose]: () => child.stop(),
+    ...{ connections, perSecond, p50Ms, p99Ms, refused },
+    serverMicros: each("server"),
+    brokerMicros: each("broker"),
+    allocatedBytes: pids.length === 1 ? each("allocated") : undefined,
   };
 }
 
-/** Acknowledged publishes a second, 256 in flight, of a message as large as a webhook's. */
-export async function benchBroker(house: House): Promise<number> {
-  await using connection = disposable(
-    await connect(brokerAccess({ url: house.natsUrl }, silentLog())),
-  );
-  const broker = jetstream(connection.it);
-  const message = new Uint8Array(900);
-  let acked = 0;
-  let id = 0;
-  const endMs = performance.now() + seconds * 1_000;
-  const publisher = async () => {
-    while (performance.now() < endMs) {
-      id += 1;
-      await broker.publish(subject, message, { msgID: `ceiling-${id}` });
-      acked += 1;
+function medianOf(samples: readonly Rate[]): Rate {
+  const of = (field: keyof Rate) => median(samples.map((one) => one[field] ?? Number.NaN));
+  return {
+    connections: of("connections"),
+    perSecond: of("perSecond"),
+    p50Ms: of("p50Ms"),
+    p99Ms: of("p99Ms"),
+    refused: samples.reduce((sum, one) => sum + one.refused, 0),
+    serverMicros: of("serverMicros"),
+    brokerMicros: of("brokerMicros"),
+    allocatedBytes: samples[0]?.allocatedBytes === undefined ? undefined : of("allocatedBytes"),
+  };
+}
+
+async function benchBursts(stand: Stand): Promise<Burst[]> {
+  await using door = await stand.startGateway();
+  await using naive = await stand.startNaive();
+  const bursts: Burst[] = [];
+  for (const server of [naive, door]) await generate(server, { connections: 64, seconds: 2 });
+  for (const webhooks of burstSizes) {
+    for (const [who, server] of Object.entries({ naive, door })) {
+      const { acked, refused, unanswered, p50Ms, p99Ms, maxMs } = await generate(server, {
+        connections: webhooks,
+      });
+      bursts.push({ who, webhooks, acked, refused, unanswered, p50Ms, p99Ms, maxMs });
     }
-  };
-  await Promise.all(Array.from({ length: 256 }, publisher));
-  return acked / seconds;
+  }
+  return bursts;
 }
 
-async function generate(
-  house: House,
-  on: { url: string; connections: number; seconds: number },
-): Promise<LoadResult> {
-  const options: LoadOptions = {
-    ...on,
-    caFile: house.provision.tls.dev.caFile,
-    secret: house.provision.endpoints.stripe.secret,
-  };
-  const path = join(import.meta.dirname, "load.ts");
-  const { stdout } = await runFile(process.execPath, [path, JSON.stringify(options)]);
-  return JSON.parse(stdout) as LoadResult;
+async function ceiling({ broker: { url } }: Stand): Promise<number> {
+  const options: CeilingOptions = { url, subject: benchSubject, seconds };
+  const program = join(import.meta.dirname, "door", "ceiling.ts");
+  const { stdout } = await runFile(process.execPath, [program, JSON.stringify(options)]);
+  return Number(stdout);
 }
 
-async function startRival(name: string, house: House) {
-  const port = await freePort();
-  const { doorTls, endpoints } = house.provision;
-  const logFile = join(house.folder, "logs", `${name}.log`);
-  const child = await startChild({
-    command: process.execPath,
-    args: [join(import.meta.dirname, "rivals", `${name}.ts`)],
-    env: {
-      ...process.env,
-      BENCH_PORT: String(port),
-      BENCH_CERT_FILE: doorTls.certFile,
-      BENCH_KEY_FILE: doorTls.keyFile,
-      BENCH_SECRET: endpoints.stripe.secret,
-      BENCH_SUBJECT: subject,
-      NATS_URL: house.natsUrl,
-    },
-    logFile,
-    stopSignal: "SIGTERM",
-  });
-  const url = `https://127.0.0.1:${port}/`;
-  const ready = () => generate(house, { url, connections: 1, seconds: 0 }).then(yes, no);
-  await waitUntilReady(child, { name, logFile, timeoutMs: 20_000, ready });
-  return { url, [Symbol.asyncDispose]: () => child.stop() };
-}
-
-const yes = () => true;
-const no = () => false;
-
-function disposable<T extends { close(): Promise<void> }>(it: T) {
-  return { it, [Symbol.asyncDispose]: () => it.close() };
+if (process.argv[1]?.endsWith("/bench/door.ts")) {
+  const given = process.argv.slice(2);
+  const at = given.indexOf("--minutes");
+  const minutes = at < 0 ? undefined : Number(given[at + 1]);
+  const parts = doorParts.filter((part) => given.includes(part));
+  const result = await benchDoor(parts.length > 0 ? parts : doorParts, minutes);
+  printDoor(result);
+  mkdirSync("bench/results", { recursive: true });
+  writeFileSync("bench/results/door.json", `${JSON.stringify(result, null, 2)}\n`);
+  console.log(dim("\nbench/results/door.json holds the same as JSON"));
 }

@@ -20,7 +20,7 @@ import { type AsOf, readBalanceAsOf } from "../ledger-service/store/as-of.ts";
 import { takeLateStep } from "../ledger-service/store/late-entries.ts";
 import { readAccount } from "../ledger-service/store/read.ts";
 import { openDatabase } from "./ledger-database.ts";
-import { percentile } from "./load.ts";
+import { percentile } from "./percentile.ts";
 
 const schema = "ledger";
 const ledgerId = "past";

@@ -7,9 +7,9 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { LedgerService } from "#gen/bursar/ledger/v1/ledger_service_pb.ts";
 import { readTls } from "#mesh/identity/tls.ts";
 import type { TlsFiles } from "#mesh/process/config.ts";
-import { percentile } from "./load.ts";
 import { request } from "./mesh/posting.ts";
 import { answerQuestions, workerOptions } from "./mesh/worker.ts";
+import { percentile } from "./percentile.ts";
 
 export type UnaryClientOptions = { readonly url: string; readonly tls: TlsFiles };
 

@@ -8,13 +8,18 @@ import { openHouse } from "#dev/house.ts";
 import { bold, dim, table } from "#dev/terminal.ts";
 import { benchAccess } from "./access.ts";
 import { untilCaughtUp } from "./caught-up.ts";
-import { benchBroker, benchDoor } from "./door.ts";
+import { printDoor } from "./door/print.ts";
+import { benchDoor } from "./door.ts";
 import { benchLedger, printLedger } from "./ledger.ts";
 import { residentMiB } from "./mesh/starts.ts";
 import { benchMesh, printMesh } from "./mesh.ts";
 
 const folder = ".bursar/bench";
 rmSync(folder, { recursive: true, force: true });
+// First, and by itself: the house would take part of the machine.
+console.log(dim("measuring the door …"));
+const door = await benchDoor();
+printDoor(door);
 console.log(dim("starting …"));
 let isStartMeasured = false;
 await using house = await openHouse({
@@ -33,47 +38,13 @@ const machine = {
   node: process.version,
 };
 const atStart = footprint();
-const door = await benchDoor(house);
-const broker = await benchBroker(house);
 const ledger = await benchLedger(house, clients);
 await untilCaughtUp(house);
 const access = await benchAccess(house, clients);
 const afterLoad = footprint();
 
 const rate = (perSecond: number) => Math.round(perSecond).toLocaleString("en");
-const ratio = (part: number, whole: number) => `×${(part / whole).toFixed(2)}`;
 const ms = (value: number) => value.toFixed(1);
-
-console.log(bold("\nWebhooks acknowledged a second, each durable (sync_interval: always)"));
-console.log(
-  table(
-    [
-      "connections",
-      "door",
-      "p50 ms",
-      "p99 ms",
-      "naive",
-      "door/naive",
-      "bare",
-      "door/bare",
-      "door/broker",
-      "whole path",
-    ],
-    door.map((at) => [
-      String(at.connections),
-      rate(at.door.perSecond),
-      ms(at.door.p50Ms),
-      ms(at.door.p99Ms),
-      rate(at.naive.perSecond),
-      ratio(at.door.perSecond, at.naive.perSecond),
-      rate(at.bare.perSecond),
-      ratio(at.door.perSecond, at.bare.perSecond),
-      ratio(at.door.perSecond, broker),
-      rate(at.wholePath.perSecond),
-    ]),
-  ),
-);
-console.log(dim(`     broker: ${rate(broker)} publishes a second, one by one, 256 in flight`));
 
 printLedger(ledger);
 
@@ -110,7 +81,7 @@ isStartMeasured = true;
 const mesh = await benchMesh(house);
 printMesh(mesh);
 
-const result = { machine, door, broker, ledger, access, atStart, afterLoad, mesh };
+const result = { machine, door, ledger, access, atStart, afterLoad, mesh };
 mkdirSync("bench/results", { recursive: true });
 writeFileSync("bench/results/latest.json", `${JSON.stringify(result, null, 2)}\n`);
 console.log(dim("\nbench/results/latest.json holds the same as JSON"));

@@ -1,6 +1,7 @@
 // The command as a developer types it: a process, its output and its exit code.
 
 import { execFile } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +23,13 @@ writeFileSync(
         ledgerId: "main",
         secrets: [{ environment: "STRIPE" }],
         stripe: {},
+      },
+      {
+        endpointId: "mercadopago-endpoint",
+        providerAccount: "shop",
+        ledgerId: "main",
+        secrets: [{ environment: "STRIPE" }],
+        mercadoPago: {},
       },
     ],
   }),
@@ -56,6 +64,67 @@ test("what it signs, the provider's own library accepts", async () => {
   expect(Buffer.from(signed.body, "base64").toString()).toBe(body);
 });
 
+test("where nothing is signed, there is nothing but the body", async () => {
+  const classic = join(folder, "classic.yaml");
+  const apiKey = { environment: "MOLLIE_API_KEY" };
+  const endpoint = {
+    endpointId: "mollie-endpoint",
+    providerAccount: "shop",
+    ledgerId: "main",
+    mollie: { classic: true, fetchBack: { apiKey } },
+  };
+  writeFileSync(classic, JSON.stringify({ endpoints: [endpoint] }));
+  const env = { MOLLIE_API_KEY: secret };
+  const args = ["sign", "mollie", "--endpoints", classic, "--json"];
+  const { code, out } = await bursar(args, env, "id=tr_1");
+  expect(code).toBe(0);
+  const body = Buffer.from("id=tr_1").toString("base64");
+  expect(JSON.parse(out)).toEqual({ headers: {}, body });
+});
+
+test("a query that is signed is told with the headers", async () => {
+  const body = '{"action":"payment.updated","data":{"id":"42"}}';
+  const sign = (...args: readonly string[]) =>
+    bursar(["sign", "mercadopago", "--endpoints", file, ...args], { STRIPE: secret }, body);
+  const { code, out } = await sign(
+    "--event-id",
+    "told-1",
+    "--at",
+    "2030-01-31T12:00:00Z",
+    "--json",
+  );
+  expect(code).toBe(0);
+  const { headers, query } = JSON.parse(out);
+  expect(query).toBe("data.id=42&type=payment");
+  const content = "id:42;request-id:told-1;ts:1896091200;";
+  const mac = createHmac("sha256", secret).update(content).digest("hex");
+  expect(headers).toMatchObject({ "x-signature": `ts=1896091200,v1=${mac}` });
+  expect((await sign()).error).toContain("append it to the address: ?data.id=42&type=payment");
+});
+
+test.each<[string, readonly string[], RegExp]>([
+  [
+    "a type of which there is no sample",
+    ["stripe", "pay"],
+    /there are: payment_intent\.succeeded, /,
+  ],
+  [
+    "an id that the provider could not have made",
+    ["mercadopago", "payment.updated", "--payment", "pi_1"],
+    /mercadopago could not send this: .* pi_1 is not/,
+  ],
+  [
+    "nothing signed to tamper with",
+    ["mercadopago", "payment.updated", "--tamper"],
+    /mercadopago covers nothing/,
+  ],
+])("%s is not sent", async (_, args, message) => {
+  const url = ["--url", "https://localhost:1", "--endpoints", file];
+  const { code, error } = await bursar(["send", ...args, ...url], { STRIPE: secret });
+  expect(error).toMatch(message);
+  expect(code).toBe(2);
+});
+
 test("a sound file is told by endpoint, without its secrets", async () => {
   const { code, out } = await bursar(["endpoints", "check", file], { STRIPE: secret });
   expect(code).toBe(0);
@@ -69,7 +138,10 @@ test("a file that the gateway would refuse is code 1, with every problem", async
   expect(code).toBe(1);
   const { ok, problems } = JSON.parse(out);
   expect(ok).toBe(false);
-  expect(problems).toEqual([expect.stringMatching(/stripe-endpoint: secrets\[0\]/)]);
+  expect(problems).toEqual([
+    expect.stringMatching(/stripe-endpoint: secrets\[0\]/),
+    expect.stringMatching(/mercadopago-endpoint: secrets\[0\]/),
+  ]);
   expect(out).not.toContain('"short"');
 });
 

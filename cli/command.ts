@@ -3,7 +3,10 @@
 
 import { type ParseArgsConfig, parseArgs } from "node:util";
 
-/** 0: done. 1: it was done and the answer is no. 2: asked wrongly. 3: somebody could not be reached. */
+/**
+ * 0: done. 1: it was done and the answer is no. 2: asked wrongly. 3: somebody could not be
+ * reached.
+ */
 export type ExitCode = 0 | 1 | 2 | 3;
 
 export type Command = {

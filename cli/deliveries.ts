@@ -28,7 +28,8 @@ export const filterOptions = {
   before: { type: "string" },
 } as const;
 
-export const filterUsage = `  --endpoint ID  --provider NAME  --tenant ID  --type TYPE  --event-id ID
+export const filterUsage = `  --endpoint ID  --provider NAME  --tenant ID
+  --type TYPE    --event-id ID
   --outcome published|kept|dead|filtered|unconfirmed
   --from TIME  --before TIME    by when they were received`;
 
@@ -69,7 +70,14 @@ async function show(webhookId: string, values: { raw: boolean; json: boolean }):
   const found = await withDeliveries((rpc) => rpc.getDelivery({ webhookId }));
   if (values.raw) {
     if (found.webhook === undefined) throw new Misuse("the stream has let its bytes go");
-    process.stdout.write(found.webhook.body);
+    const { body, bodyClaim } = found.webhook;
+    if (bodyClaim && body.byteLength === 0) {
+      throw new Misuse(
+        `its ${bodyClaim.bodyBytes} bytes are too many for an answer: \`bursar listen ` +
+          `WEBHOOK_BODIES --all --json\` shows its parts`,
+      );
+    }
+    process.stdout.write(body);
     return 0;
   }
   if (values.json) {

@@ -46,7 +46,7 @@ export const send: Command = {
 
 what it says:
   --order ord_…    our order, which comes back in the provider's metadata; none without it
-  --amount 4900    in the currency's minor units
+  --amount 4900    in the currency's minor units, as the provider counts them
   --currency usd
   --payment pi_…   the payment it is about; a new one without it
   --id re_…        the refund, dispute or payout; a new one without it

@@ -56,7 +56,10 @@ export const sign: Command = {
   },
 };
 
-/** Signed with the endpoint's first key that is active at the time; as it is where nothing is signed. */
+/**
+ * Signed with the endpoint's first key that is active at the time; as it is where nothing is
+ * signed.
+ */
 export function signWith(
   { provider, secrets, endpointId }: Endpoint,
   { body, eventId, at }: { readonly body: Uint8Array; readonly eventId: string; readonly at: Date },
@@ -69,8 +72,8 @@ export function signWith(
   const signed = provider.sign({ key: key?.bytes ?? new Uint8Array(), body, now: at, eventId });
   if (signed === undefined) {
     throw new Misuse(
-      `the secret of endpoint ${endpointId} only verifies: ${provider.name} signs with a key that ` +
-        `is not ours`,
+      `the secret of endpoint ${endpointId} only verifies: ${provider.name} signs with a key ` +
+        `that is not ours`,
     );
   }
   return signed;

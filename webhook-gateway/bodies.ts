@@ -17,7 +17,9 @@ import type { Published } from "#mesh/events/publish.ts";
 
 export const bodiesStream = "WEBHOOK_BODIES";
 
-/** Above this a body goes by itself: with its headers it stays below what a broker takes at least. */
+/**
+ * Above this a body goes by itself: with its headers it stays below what a broker takes at least.
+ */
 export const partBytesMax = 512 * 1024;
 /** Parts on their way at once: what they are written into is held besides the body. */
 const partsAtOnce = 4;

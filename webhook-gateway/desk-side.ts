@@ -12,6 +12,7 @@ import { deadLetterService } from "#mesh/events/dead-letter-service.ts";
 import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { startServer } from "#mesh/rpc/server.ts";
+import { createCertificates } from "./certificates/certificates.ts";
 import type { Config } from "./config.ts";
 import { startConfirmer } from "./confirm/confirmer.ts";
 import { deliveryService } from "./deliveries.ts";
@@ -56,6 +57,7 @@ export async function startDeskSide(options: DeskSideOptions): Promise<DeskSide>
   const operators = {
     ...{ pool, broker, source, desk: deskConsumer(desk), inForce: endpoints },
     store: createWebhookStore({ broker, source, log }),
+    certificates: createCertificates({ now: () => new Date() }),
   };
   const server = stack.use(
     await startServer({

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampNow } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { DeadLetterReason, HeaderSchema } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { PaymentSucceededSchema } from "#gen/bursar/payments/v1/events_pb.ts";
@@ -237,7 +237,8 @@ test("the whole stream once more changes nothing", async () => {
 
 test("what a provider sends again after the broker has forgotten it changes nothing", async () => {
   await using _forgetful = await forgetQuickly();
-  const webhook = await arrive(said({ pending_webhooks: 2 }));
+  const receivedTime = timestampNow();
+  const webhook = await arrive(said({ pending_webhooks: 2 }), eventId, { receivedTime });
   await expect.poll(() => deliveryOf(webhook)).toBeDefined();
   const before = await everything();
 
@@ -251,6 +252,19 @@ test("what a provider sends again after the broker has forgotten it changes noth
 
   expect(await everything()).toEqual(before);
   expect(await paymentsOf(webhook)).toHaveLength(1);
+});
+
+test("where the PAYMENTS stream is younger than a webhook, that is published as it was", async () => {
+  await using _forgetful = await forgetQuickly();
+  const webhook = await arrive(said());
+  await expect.poll(() => deliveryOf(webhook)).toBeDefined();
+  await sleep(forgetMs);
+  await arrive(said({ pending_webhooks: 1 }), eventId, { receivedTime: timestampNow() });
+  await settledAll();
+
+  const [first, second, ...more] = await paymentsOf(webhook);
+  expect(second).toEqual(first);
+  expect(more).toEqual([]);
 });
 
 test("another amount under the same id is a conflict, and the first one stays", async () => {

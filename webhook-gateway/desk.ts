@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import { DeliveryOutcome } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import {
   WebhookConfirmedSchema,
   type WebhookReceived,
@@ -24,6 +25,7 @@ import { lockDeliveries } from "./delivery-rows.ts";
 import { createDeskMetrics, type DeskMetrics } from "./desk-metrics.ts";
 import { type InForce, type Judgement, judge, judgeBodiless, judgeConfirmed } from "./judge.ts";
 import { encodePaymentEvents, receivedAt } from "./payment-events.ts";
+import { eventsToPublishAgain } from "./publish-again.ts";
 import { countRepeats, insertDeliveries, type NewDelivery, updateConfirmed } from "./store.ts";
 
 export type DeskOptions = {
@@ -79,7 +81,11 @@ export function deskConsumer(options: DeskOptions): ConsumerDefinition<typeof de
       for (const [n, event] of batch.entries()) measure.judged(webhookOf(event), judgements[n]!);
       return { verdicts: judgements.map(({ verdict }) => verdict), arrived: [] };
     },
-    repeated: (tx, batch) => tellRepeated(measure, tx, batch.filter(isArrived)),
+    async repeated(tx, batch) {
+      const arrived = batch.filter(isArrived);
+      await publishLost(options, tx, arrived, judging.judgementOf);
+      await tellRepeated(measure, tx, arrived);
+    },
   };
 }
 
@@ -181,6 +187,24 @@ async function settleConfirmed(
 async function publish(broker: Broker, events: readonly EncodedEvent[]): Promise<void> {
   const outcomes = await publishAll(broker, events, { deadlineMs: publishDeadlineMs });
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+}
+
+/** A broker that lost its store lost payment events too; only their webhooks bring them back. */
+async function publishLost(
+  { broker, source }: DeskOptions,
+  tx: Tx,
+  batch: readonly Arrived[],
+  judgementOf: (event: Arrived) => Judgement,
+): Promise<void> {
+  const ids = batch.map(({ message }) => message.webhookId);
+  const rows = new Map((await lockDeliveries(tx, ids)).map((row) => [row.webhookId, row]));
+  const repeated = batch.flatMap((event) => {
+    const { message: webhook, traceparent } = event;
+    const row = rows.get(webhook.webhookId);
+    if (row?.outcome !== DeliveryOutcome.PUBLISHED) return [];
+    return [{ webhook, traceparent, events: judgementOf(event).events, row }];
+  });
+  await publish(broker, await eventsToPublishAgain(broker, source, repeated));
 }
 
 /** Known webhooks that came again: counted, and never handled twice. */

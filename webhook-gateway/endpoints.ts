@@ -108,17 +108,25 @@ export function parseEndpoints(
   return snapshot;
 }
 
-/** Endpoints that hear about one account count its events once, so they must agree on the books. */
+/**
+ * Endpoints that hear about one account count its events once, so they must agree on the books, and
+ * on what passes: the filter of whichever hears of an event first would decide for all of them.
+ */
 function accountProblems(configs: readonly EndpointConfig[]): string[] {
-  const ledgerByAccount = new Map<string, EndpointConfig>();
+  const firstByAccount = new Map<string, EndpointConfig>();
   return configs.flatMap((config) => {
     const account = `${config.tenantId} ${config.provider.case} ${config.providerAccount}`;
-    const first = ledgerByAccount.get(account) ?? config;
-    ledgerByAccount.set(account, first);
-    if (first.ledgerId === config.ledgerId) return [];
+    const first = firstByAccount.get(account) ?? config;
+    firstByAccount.set(account, first);
+    const ofFirst = `of endpoint ${first.endpointId}, which has the same provider_account`;
+    const about = `endpoint ${config.endpointId}:`;
     return [
-      `endpoint ${config.endpointId}: ledger_id ${config.ledgerId} differs from ` +
-        `${first.ledgerId} of endpoint ${first.endpointId}, which has the same provider_account`,
+      ...(first.ledgerId === config.ledgerId
+        ? []
+        : [`${about} ledger_id ${config.ledgerId} differs from ${first.ledgerId} ${ofFirst}`]),
+      ...(first.filter === config.filter
+        ? []
+        : [`${about} filter differs from that ${ofFirst}: give both the same`]),
     ];
   });
 }

@@ -27,7 +27,11 @@ export function openGatewayBroker(options: GatewayBrokerOptions): AsyncDisposabl
     WebhookQuarantinedSchema,
     ...paymentEventSchemas,
   ];
-  checkEvents({ service, produces: events, consumes: [WebhookReceivedSchema, WebhookQuarantinedSchema] });
+  checkEvents({
+    service,
+    produces: events,
+    consumes: [WebhookReceivedSchema, WebhookQuarantinedSchema],
+  });
   warmUp(events);
   return openBroker({ ...config.broker, name: service, events, log, metrics });
 }

@@ -27,4 +27,5 @@ const codes = {
   QUARANTINE_KEY_CHANGED: Code.FailedPrecondition,
   ENDPOINT_UNKNOWN: Code.FailedPrecondition,
   NOT_DURABLE: Code.Unavailable,
+  CERTIFICATE_AWAY: Code.Unavailable,
 } as const satisfies Record<Exclude<keyof typeof DeliveryRefusal, "UNSPECIFIED">, Code>;

@@ -25,7 +25,10 @@ export type StoreWebhooks = (
 export type StoreOptions = {
   /** Below the provider's own timeout, so that it hears 503 instead of nothing. */
   readonly deadlineMs: number;
-  /** Whether the spool takes what the broker does not, because the provider would not send it again. */
+  /**
+   * Whether the spool takes what the broker does not, because the provider would not send it
+   * again.
+   */
   readonly spool: boolean;
 };
 
@@ -40,7 +43,10 @@ export type WebhookStoreOptions = {
   readonly onAcknowledged?: (sequence: bigint) => void;
 };
 
-/** A broker that blinks is waited for. One that stays away is not: patience would only fill the door. */
+/**
+ * A broker that blinks is waited for. One that stays away is not: patience would only fill the
+ * door.
+ */
 const absenceMsMax = 1_000;
 /** Of a broker that does not answer, so many requests at a time find out whether it does again. */
 const probesMax = 8;
@@ -95,7 +101,8 @@ export function createWebhookStore(options: WebhookStoreOptions): StoreWebhooks 
       const duplicate = await onBroker(webhooks, deadlineMs - reservedMs);
       return { durable: true, duplicate, where: "broker" };
     } catch (fault) {
-      // What it will never take says nothing about the broker, and would wait in the spool for ever.
+      // What it will never take says nothing about the broker, and would wait in the spool for
+      // ever.
       if (!isRefused(fault)) answering.unheard();
       report(fault);
       return spooled && !isRefused(fault) ? inSpool(webhooks) : { durable: false };

@@ -1,6 +1,6 @@
-// Notices that the broker has lost webhooks it had acknowledged: its store was wiped, or put back to
-// an earlier state. Nobody can bring them back but their providers, so what is said is how many they
-// are and when they came. Off the way of the answer: it looks at the stream twice a second.
+// Notices that the broker has lost webhooks it had acknowledged: its store was wiped, or put back
+// to an earlier state. Nobody can bring them back but their providers, so what is said is how many
+// they are and when they came. Off the way of the answer: it looks at the stream twice a second.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Broker } from "#mesh/events/broker.ts";
@@ -21,7 +21,9 @@ export type LossWatchOptions = {
 const stream = "WEBHOOKS";
 const consumer = "gateway-WEBHOOKS";
 const lookMs = 500;
-/** Of times at which so much was acknowledged: half an hour, then the range is told more coarsely. */
+/**
+ * Of times at which so much was acknowledged: half an hour, then the range is told more coarsely.
+ */
 const samplesMax = 3_600;
 
 type Sample = { readonly sequence: number; readonly ms: number };
@@ -37,7 +39,7 @@ type Life = {
 export function startLossWatch({ broker, log, metrics }: LossWatchOptions): LossWatch {
   const lost = metrics.gauge({
     name: "bursar_gateway_lost_webhooks",
-    help: "Webhooks that were acknowledged and lost with the broker's store, at most, since the start",
+    help: "Acknowledged webhooks that went with the broker's store, at most, since the start",
     // Every process that holds a door sees the same loss.
     across: "max",
   });

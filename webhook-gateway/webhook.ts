@@ -2,7 +2,7 @@
 // how that is known. Its id is made of signed material only, so that whoever
 // sends a webhook again, under whatever unsigned headers, sends the same one.
 
-import { createHash, hash } from "node:crypto";
+import { hash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
@@ -38,7 +38,7 @@ function createWebhook(
   const { provider, providerAccount } = endpoint;
   const identity = provider.identify(request);
   const { eventId, eventType } = identity;
-  const bodySha256 = createHash("sha256").update(request.body).digest();
+  const bodySha256 = hash("sha256", request.body, "buffer");
   const present = {
     eventId: eventId !== "",
     eventType: eventType !== "",

@@ -4,6 +4,7 @@
 // another. A ledger whose next fact cannot be published waits by itself; the others go on.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { whileLeading } from "#mesh/database/lead.ts";
 import type { Pool, Session } from "#mesh/database/pool.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import type { Broker } from "#mesh/events/broker.ts";
@@ -11,7 +12,6 @@ import type { Log } from "#mesh/process/log.ts";
 import type { Metrics } from "#mesh/process/metrics.ts";
 import { type Backlog, readBacklogs } from "./backlog.ts";
 import { type Bell, createBell } from "./bell.ts";
-import { whileLeading } from "./lead.ts";
 import { checkStream, publishBacklog } from "./publish-backlog.ts";
 
 export type RelayOptions = {
@@ -24,6 +24,8 @@ export type RelayOptions = {
 /** Wakes the relay when this process has committed something; it looks by itself all the same. */
 export type Relay = AsyncDisposable & { wake(): void };
 
+/** The same in every release: two that called it otherwise would both publish. */
+const leadName = "ledger-service/relay";
 const pollMs = 40;
 /** How often a process that is not leading asks for the lead. */
 const turnMs = 500;
@@ -80,7 +82,7 @@ async function takeTurns(running: Running): Promise<void> {
     try {
       // Without a broker, the lead is of more use to another process.
       if (await broker.waitUntilConnected(turnMs)) {
-        await whileLeading(pool, (session) => publishWhileConnected(session, running));
+        await whileLeading(pool, leadName, (session) => publishWhileConnected(session, running));
       }
       aside.clear();
       failures = 0;

@@ -2,7 +2,7 @@
 // once. A batch is all or nothing, and one repeated id refuses it whole; its members are then
 // published one by one under the same ids, so that no event depends on its neighbours.
 
-import type { MsgHdrs } from "@nats-io/transport-node";
+import { type MsgHdrs, nuid } from "@nats-io/transport-node";
 import type { Broker } from "./broker.ts";
 import type { EncodedEvent } from "./event.ts";
 import {
@@ -159,17 +159,36 @@ async function commit(
   deadline: number,
 ): Promise<Outcomes> {
   const timeout = Math.max(1, Math.min(groupTimeoutMs, deadline - performance.now()));
-  const [first, ...others] = group.map((one) => ({ ...one.event, headers: natsHeaders(one) }));
-  const last = others.pop();
-  if (first === undefined || last === undefined) throw new Error("a group has two events or more");
-  const options = (headers: MsgHdrs) => ({ headers, timeout, retries: 0 });
-  const batch = await broker.js().startBatch(first.subject, first.data, options(first.headers));
-  for (const { subject, data, headers } of others) batch.add(subject, data, { headers });
-  const { seq } = await batch.commit(last.subject, last.data, options(last.headers));
+  const { connection } = broker;
+  const batchId = nuid.next();
+  const last = group.length - 1;
+  // The client's own batches wait for the first event's answer before they go on; a batch that the
+  // broker does not open says so at its end as well, and one way there and back is saved.
+  for (const [n, one] of group.entries()) {
+    if (n === last) break;
+    const { subject, data } = one.event;
+    connection.publish(subject, data, { headers: batchHeaders(one, batchId, n + 1) });
+  }
+  const closing = group[last]!;
+  const headers = batchHeaders(closing, batchId, group.length);
+  headers.set("Nats-Batch-Commit", "1");
+  const { subject, data } = closing.event;
+  const answer = await connection.request(subject, data, { headers, timeout });
+  const { seq, count } = answer.json<{ seq?: number; count?: number }>();
+  if (seq === undefined || count !== group.length) {
+    throw new Error(`a batch of ${group.length} events was not taken`);
+  }
   return group.map((_, n): PromiseFulfilledResult<Published> => {
     const sequence = BigInt(seq - (group.length - 1 - n));
     return { status: "fulfilled", value: { sequence, duplicate: false } };
   });
+}
+
+function batchHeaders(one: Outgoing, batchId: string, place: number): MsgHdrs {
+  const headers = natsHeaders(one);
+  headers.set("Nats-Batch-Id", batchId);
+  headers.set("Nats-Batch-Sequence", String(place));
+  return headers;
 }
 
 function nameOf(event: EncodedEvent): string {

@@ -21,6 +21,13 @@ test("reports members that appear twice, with their paths", () => {
   expect(scanned(`{${many},"n3":1,"n19":1}`).duplicates).toEqual(["n3", "n19"]);
 });
 
+test("names a hundred duplicates at most, each name in them cut", () => {
+  const twice = (name: string) => `{"${name}":0,"${name}":0}`;
+  const { duplicates } = scanned(`[${Array.from({ length: 101 }, () => twice("a")).join()}]`);
+  expect(duplicates).toHaveLength(100);
+  expect(scanned(twice("n".repeat(101))).duplicates).toEqual([`["${"n".repeat(100)}"]`]);
+});
+
 test("keeps members in order, and names that JavaScript objects treat specially", () => {
   const { value } = scanned('{"b":1,"__proto__":2,"1":3,"a":4}');
   expect(value.kind === "object" && value.members.map(([name]) => name)).toEqual([

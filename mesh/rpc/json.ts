@@ -84,7 +84,10 @@ const jsonTrue: Json = { kind: "boolean", value: true };
 const jsonFalse: Json = { kind: "boolean", value: false };
 const jsonNull: Json = { kind: "null" };
 
-/** A body may be nothing but duplicates, deep inside: naming them all takes far longer than reading. */
+/**
+ * A text may be nothing but duplicates, deep inside: to name them all takes longer than to read
+ * it.
+ */
 const duplicatesMax = 100;
 
 /** Names of small objects are compared one by one; beyond this many a set is built. */

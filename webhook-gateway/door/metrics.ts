@@ -34,7 +34,7 @@ export function createDoorMetrics(metrics: Metrics, load: Load) {
     }),
     unlisted: metrics.counter({
       name: "bursar_gateway_unlisted_addresses_total",
-      help: "Requests from addresses that the endpoint's list does not name, while it only observes",
+      help: "Requests from addresses that an observing endpoint's list does not name",
       labels: ["endpoint"],
     }),
     challenged: metrics.counter({

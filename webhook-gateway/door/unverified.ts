@@ -53,7 +53,10 @@ export function createUnverified({ addressesMax = addressesMaxDefault }: Unverif
     get size(): number {
       return buckets.size + proven.size;
     },
-    /** Before the body is read. An address is `listed` when the endpoint names it as its provider's. */
+    /**
+     * Before the body is read. An address is `listed` when the endpoint names it as its
+     * provider's.
+     */
     admit(address: string, limit: UnverifiedLimit, listed: boolean, nowMs: number): Admission {
       if (buckets.size === 0 || listed) return "free";
       const client = clientNetwork(address);

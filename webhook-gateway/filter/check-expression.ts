@@ -26,18 +26,28 @@ export function checkExpression(
     if (problem) problems.push(problem);
     for (const [child, childScope] of childrenOf(node, scope)) visit(child, childScope);
   };
-  visit(expr, { names: variables, list: "event" });
+  visit(expr, { names: variables, list: "event", around: [] });
   return problems[0] ?? (mayBeBoolean(expr) ? undefined : "is not true or false");
 }
 
-/** Names that can be used here, and the one whose lists may be gone through. */
-type Scope = { readonly names: readonly string[]; readonly list: string };
+type Scope = {
+  /** Names that can be used here. */
+  readonly names: readonly string[];
+  /** The one whose lists may be gone through. */
+  readonly list: string;
+  /** Names of any size that stay the same for every element of a list. */
+  readonly around: readonly string[];
+};
 
 function problemOf(
-  { exprKind }: Expr,
-  { names, list }: Scope,
+  expr: Expr,
+  { names, list, around }: Scope,
   isFunction: (name: string) => boolean,
 ): string | undefined {
+  const { exprKind } = expr;
+  if (readsAnew(expr, around)) {
+    return `looks at more than a value of ${around.at(-1)} for each element: that could take forever`;
+  }
   switch (exprKind.case) {
     case "identExpr": {
       const { name } = exprKind.value;
@@ -54,7 +64,7 @@ function problemOf(
         : `calls ${name}, which is no function`;
     }
     case "comprehensionExpr": {
-      // So each element is visited once: the work is no more than the body's length.
+      // So each element is visited once, and `readsAnew` bounds what is done with it.
       if (rootOf(exprKind.value.iterRange) === list) return undefined;
       return `goes through something else than a list of ${list}: that could take forever`;
     }
@@ -63,6 +73,44 @@ function problemOf(
     default:
       return undefined;
   }
+}
+
+/** None of these takes longer than the smaller of its two sides is long. */
+const comparisons = ["_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith", "@in"];
+const logic = ["_&&_", "_||_", "!_", "@not_strictly_false", "_?_:_", "_[_]", "_[?_]", "_?._"];
+const arithmetic = ["_-_", "_*_", "_/_", "_%_", "-_"];
+const timeless = [...logic, ...arithmetic];
+
+/** Whether the work for one element grows with what is around its list. */
+function readsAnew({ exprKind }: Expr, around: readonly string[]): boolean {
+  const named = (expr: Expr | undefined): boolean =>
+    expr !== undefined && (isNamed(expr, around) || childExprsOf(expr).some(named));
+  switch (exprKind.case) {
+    case "callExpr": {
+      const { function: name, target, args } = exprKind.value;
+      const sides = [...(target ? [target] : []), ...args];
+      const around = sides.filter(named);
+      if (around.length === 0 || timeless.includes(name)) return false;
+      const compared = comparisons.includes(name) && around.length === 1 && isValue(around[0]);
+      return !compared || (name === "@in" && around[0] === args[1]);
+    }
+    case "listExpr":
+      return exprKind.value.elements.some(named);
+    case "structExpr":
+      return exprKind.value.entries.some(({ value }) => named(value));
+    default:
+      return false;
+  }
+}
+
+function isNamed({ exprKind }: Expr, names: readonly string[]): boolean {
+  return exprKind.case === "identExpr" && names.includes(exprKind.value.name);
+}
+
+/** As it stands in the event, or a number made of it. */
+function isValue(expr: Expr | undefined): boolean {
+  const call = expr?.exprKind.case === "callExpr" ? expr.exprKind.value.function : "";
+  return rootOf(expr) !== undefined || arithmetic.includes(call);
 }
 
 /** A pattern that comes out of the event is found out about when it is there. */
@@ -136,7 +184,11 @@ function childrenOfMacro(
   { iterRange, accuInit, loopCondition, loopStep, result, iterVar, accuVar }: Comprehension,
   scope: Scope,
 ): [Expr | undefined, Scope][] {
-  const inside = { names: [...scope.names, iterVar, accuVar], list: iterVar };
+  const inside = {
+    names: [...scope.names, iterVar, accuVar],
+    list: iterVar,
+    around: [...scope.around, scope.list].filter((name) => name !== iterVar),
+  };
   return [
     [iterRange, scope],
     [accuInit, scope],
@@ -144,6 +196,12 @@ function childrenOfMacro(
     [loopStep, inside],
     [result, inside],
   ];
+}
+
+const nowhere: Scope = { names: [], list: "", around: [] };
+
+function childExprsOf(expr: Expr): (Expr | undefined)[] {
+  return childrenOf(expr, nowhere).map(([child]) => child);
 }
 
 /** What comes out of the event itself may be anything: that is found out when it is there. */

@@ -1,6 +1,6 @@
-// Adyen's payment webhooks as payment events, from the fields that are signed and no others: amount,
-// references, code and success. Times, reasons and `additionalData` are not, so what happened is dated
-// by when it was received, and carries no code of a reason.
+// Adyen's payment webhooks as payment events, from the fields that are signed and no others:
+// amount, references, code and success. Times, reasons and `additionalData` are not, so what
+// happened is dated by when it was received, and carries no code of a reason.
 
 import { create } from "@bufbuild/protobuf";
 import {
@@ -153,8 +153,8 @@ function disputeWon({ item, code, succeeded, scope, about }: Subject): Outcome {
 }
 
 /**
- * The money is taken a second time, for good, after the chargeback had been reversed and closed as won:
- * a dispute of its own, whose end counts as its opening too.
+ * The money is taken a second time, for good, after the chargeback had been reversed and closed as
+ * won: a dispute of its own, whose end counts as its opening too.
  */
 function disputeLostAnew({ item, code, succeeded, scope, about }: Subject): Outcome {
   if (!succeeded) return unsuccessful(code);

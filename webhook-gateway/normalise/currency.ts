@@ -29,7 +29,10 @@ export function isoMoney(amountMinor: bigint, currencyCode: string, path: string
   return create(MoneySchema, { amountMinor, currencyCode });
 }
 
-/** An amount as Stripe has it, in ISO's minor units; its currency may stand in an object around it. */
+/**
+ * An amount as Stripe has it, in ISO's minor units; its currency may stand in an object around
+ * it.
+ */
 export function stripeMoney(object: Payload, amountName: string, currencyOwner = object): Money {
   const currency = currencyOwner.text("currency");
   const currencyCode = currency.toUpperCase();

@@ -49,3 +49,9 @@ test("what a program writes from its own floats loses nothing", () => {
   const floats = fc.double({ noNaN: true, noDefaultInfinity: true });
   fc.assert(fc.property(floats, (float) => !losesDigits(String(float))));
 });
+
+test("a number of many zeros is judged in one pass", () => {
+  const zeros = "0".repeat(500_000);
+  expect(losesDigits(`1.${zeros}1`)).toBe(true);
+  expect(losesDigits(`1.${zeros}`)).toBe(false);
+});

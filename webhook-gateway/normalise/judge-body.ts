@@ -49,8 +49,15 @@ function plain(text: string): string {
   const [, sign, whole = "", fraction = "", power = "0"] =
     /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(text) ?? [];
   const digits = (whole + fraction).replace(/^0+/, "");
-  const significant = digits.replace(/0+$/, "");
+  const significant = digits.slice(0, endOfDigits(digits));
   if (significant === "") return "0";
   const exponent = Number(power) - fraction.length + digits.length - significant.length;
   return `${sign}${significant}e${exponent}`;
+}
+
+/** Just behind the last that is not zero. `/0+$/` starts anew at every zero of a million. */
+function endOfDigits(digits: string): number {
+  let end = digits.length;
+  while (end > 0 && digits[end - 1] === "0") end -= 1;
+  return end;
 }

@@ -1,5 +1,6 @@
-// Lemon Squeezy's orders and subscription payments as payment events, from the fields its API reference
-// documents. Amounts are in hundredths; of currencies without them the unit is not documented.
+// Lemon Squeezy's orders and subscription payments as payment events, from the fields its API
+// reference documents. Amounts are in hundredths; of currencies without them the unit is not
+// documented.
 
 import { create } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";

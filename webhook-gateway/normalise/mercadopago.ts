@@ -14,7 +14,7 @@ import {
 import type { Provenance } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import type { WebhookReceived } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { decimalMoney } from "./currency.ts";
-import { events, kept, malformed, type Outcome, type PaymentEvent } from "./outcome.ts";
+import { events, kept, malformed, type Outcome, type PaymentEvent, refused } from "./outcome.ts";
 import { type Payload, readPayload, shown } from "./payload.ts";
 
 type Subject = {
@@ -48,9 +48,16 @@ export function normaliseMercadoPago(webhook: WebhookReceived, provenance: Prove
   const status = payment.text("status");
   if (status === "rejected") return events(rejected(subject));
   if (!approved.has(status)) return kept(`a payment that is ${shown(status)} moves no money`);
-  const told: PaymentEvent[] = [succeeded(subject), ...refunds(subject)];
-  if (status === "charged_back") told.push(...chargeback(subject));
-  return events(...told);
+  const returned = refunds(subject);
+  if (status === "refunded" && returned.length === 0) {
+    throw malformed("status is refunded, and neither refunds nor a total say how much");
+  }
+  if (status !== "charged_back") return events(succeeded(subject), ...returned);
+  // How much the bank took of the rest is stated nowhere, nor whether the total contains it.
+  if (returned.length > 0) {
+    throw refused("a payment was refunded and charged back: compare it with the books");
+  }
+  return events(succeeded(subject), ...chargeback(subject));
 }
 
 function succeeded({ payment, about }: Subject): PaymentEvent {

@@ -50,6 +50,7 @@ export function normaliseMollie(webhook: WebhookReceived, provenance: Provenance
   const reader = readers.get(type);
   if (!reader) return kept(`type ${shown(type)} is not mapped`);
   const entity = payload.object("_embedded").object("entity");
+  if (type === "payment.paid" && isOverNothing(entity)) return kept(overNothing);
   return events(reader({ entity, scope, about }));
 }
 
@@ -57,7 +58,7 @@ function payment(subject: Subject): Outcome {
   const { entity } = subject;
   const told: PaymentEvent[] = [];
   const status = entity.text("status");
-  if (status === "paid") told.push(paid(subject));
+  if (status === "paid" && !isOverNothing(entity)) told.push(paid(subject));
   if (status === "failed") told.push(failed(subject));
   const embedded = entity.optionalObject("_embedded");
   const paymentId = scopedId(subject.scope, entity, "id");
@@ -83,9 +84,21 @@ function paid({ entity, scope, about }: Subject): PaymentEvent {
     occurredTime: entity.time("paidAt"),
     paymentId: scopedId(scope, entity, "id"),
     orderId: orderIdOf(entity),
-    amount: money(entity),
+    amount: receivedOf(entity),
   });
 }
+
+/** Of what was authorised only what was captured is paid, where Mollie tells the two apart. */
+function receivedOf(entity: Payload): Money {
+  return money(entity, entity.has("amountCaptured") ? "amountCaptured" : "amount");
+}
+
+/** A first payment over nothing asks for consent to later ones. */
+function isOverNothing(entity: Payload): boolean {
+  return money(entity).amountMinor === 0n;
+}
+
+const overNothing = "a payment over nothing moves no money";
 
 function failed({ entity, scope, about }: Subject): PaymentEvent {
   return create(PaymentFailedSchema, {
@@ -168,8 +181,8 @@ function paymentIdOf(scope: Scope, entity: Payload): string {
   return scopedId(scope, entity, "paymentId");
 }
 
-function money(entity: Payload): Money {
-  const amount = entity.object("amount");
+function money(entity: Payload, name = "amount"): Money {
+  const amount = entity.object(name);
   return decimalMoney(amount, "value", amount.text("currency"));
 }
 

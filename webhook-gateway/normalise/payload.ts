@@ -71,6 +71,8 @@ export class Payload {
   textIfAny(name: string, lengthMax: number): string {
     const value = this.#member(name);
     if (value?.kind !== "string" || !isPlainText(value.value)) return "";
+    // Characters are counted as the ledger counts them, of what may be that short at all.
+    if (value.value.length > 2 * lengthMax) return "";
     return [...value.value].length <= lengthMax ? value.value : "";
   }
 
@@ -85,7 +87,7 @@ export class Payload {
       .toWellFormed()
       .replaceAll(/\p{Cc}+/gu, " ")
       .trim();
-    return [...clean].slice(0, textMax).join("");
+    return [...clean.slice(0, 2 * textMax)].slice(0, textMax).join("");
   }
 
   flag(name: string): boolean {

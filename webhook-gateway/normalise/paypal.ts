@@ -166,7 +166,18 @@ function disputeClosed({ resource, scope, about }: Subject): Outcome {
   if (outcome === undefined) {
     throw malformed(`${stated.pathOf("outcome_code")} is not a documented outcome: ${shown(code)}`);
   }
-  return events(create(DisputeClosedSchema, { ...about, ...disputeOf(scope, resource), outcome }));
+  const disputed = disputeOf(scope, resource);
+  if (outcome === DisputeOutcome.LOST && stated.has("amount_refunded")) {
+    const { amountMinor, currencyCode } = money(stated, "amount_refunded");
+    const { amount } = disputed;
+    if (currencyCode !== amount.currencyCode || amountMinor !== amount.amountMinor) {
+      throw refused(
+        `${stated.pathOf("amount_refunded")} is ${currencyCode} ${amountMinor} of the disputed ` +
+          `${amount.currencyCode} ${amount.amountMinor}: book it by hand`,
+      );
+    }
+  }
+  return events(create(DisputeClosedSchema, { ...about, ...disputed, outcome }));
 }
 
 function isInquiry(resource: Payload): boolean {

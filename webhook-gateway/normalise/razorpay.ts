@@ -16,7 +16,7 @@ import {
 import type { Provenance } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import type { WebhookReceived } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { isoMoney } from "./currency.ts";
-import { type About, events, kept, malformed, type Outcome } from "./outcome.ts";
+import { type About, events, kept, malformed, type Outcome, refused } from "./outcome.ts";
 import { type Payload, readPayload, shown } from "./payload.ts";
 import { type Scope, scopedId } from "./scoped-id.ts";
 
@@ -132,6 +132,11 @@ function disputeClosed({ payload, scope, about }: Subject): Outcome {
 
 function outcomeOf(dispute: Payload, deducted: bigint): DisputeOutcome {
   const status = dispute.text("status");
+  if (status === "lost" && deducted > 0n && deducted !== dispute.amount("amount")) {
+    throw refused(
+      `${dispute.pathOf("amount_deducted")} ${deducted} is not what was disputed: book it by hand`,
+    );
+  }
   if (status === "lost") return DisputeOutcome.LOST;
   // Closed without a verdict: nothing was deducted, so the money is ours.
   if ((status === "won" || status === "closed") && deducted === 0n) return DisputeOutcome.WON;

@@ -1,6 +1,7 @@
-// Shopify's orders, refunds and disputes as payment events. The topic is an unsigned header, so the body
-// alone says what it is: by the global id that Shopify writes into orders and refunds, and of disputes,
-// which have none, by the members that only they have. Anything else is kept; nothing is guessed.
+// Shopify's orders, refunds and disputes as payment events. The topic is an unsigned header, so the
+// body alone says what it is: by the global id that Shopify writes into orders and refunds, and of
+// disputes, which have none, by the members that only they have. Anything else is kept; nothing is
+// guessed.
 
 import { create } from "@bufbuild/protobuf";
 import type { Money } from "#gen/bursar/money/v1/money_pb.ts";
@@ -76,6 +77,8 @@ function refunded({ body, told, scoped }: Subject): Outcome {
   let amount: Money | undefined;
   for (const transaction of body.objects("transactions")) {
     if (transaction.text("kind") !== "refund") continue;
+    // Of a test order, which was kept.
+    if (transaction.has("test") && transaction.flag("test")) continue;
     const status = transaction.text("status");
     if (status === "failure" || status === "error") continue;
     if (status !== "success" && status !== "pending") {

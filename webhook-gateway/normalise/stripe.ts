@@ -17,7 +17,7 @@ import {
 import type { Provenance } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import type { WebhookReceived } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import { stripeMoney } from "./currency.ts";
-import { type About, events, kept, malformed, type Outcome } from "./outcome.ts";
+import { type About, events, kept, malformed, type Outcome, refused } from "./outcome.ts";
 import { type Payload, readPayload, shown } from "./payload.ts";
 import { firstScopedId, type Scope, scopedId } from "./scoped-id.ts";
 
@@ -108,8 +108,23 @@ function chargeCaptured({ object, scope, about }: Subject): Outcome {
   );
 }
 
-/** States the charge's total only: which refund caused it, its own events say. */
+/**
+ * States the charge's total only: which refund caused it, its own events say. What was authorised
+ * and never captured is in that total too.
+ */
 function chargeRefunded({ object, scope, about }: Subject): Outcome {
+  if (object.has("captured") && !object.flag("captured")) {
+    return kept("an authorisation that was released moved no money");
+  }
+  if (object.has("amount_captured")) {
+    const uncaptured = object.amount("amount") - object.amount("amount_captured");
+    if (uncaptured > 0n) {
+      throw refused(
+        `${object.pathOf("amount_refunded")} may hold the ${uncaptured} that were not captured, ` +
+          "as may its refunds: compare the payment with the books",
+      );
+    }
+  }
   return events(
     create(PaymentRefundedSchema, {
       ...about,

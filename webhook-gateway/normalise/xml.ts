@@ -68,7 +68,8 @@ function jsonOf(node: Node, path: string): Json {
   if (elements.length === 0) return textOf(children, attributes["type"]);
 
   const names = elements.map(nameOf);
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) throw malformed(`the XML names ${path}.${twice} twice`);
   const values = items();
   return { kind: "object", members: names.map((name, at): JsonMember => [name, values[at]!]) };

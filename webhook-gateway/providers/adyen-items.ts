@@ -1,6 +1,6 @@
-// The items of Adyen's payment webhooks and what is signed of each: eight fields, joined by `:` without
-// a rule for a `:` inside them. So only one of them may hold one, or fields could be shifted into each
-// other and keep their signature; the others must look as Adyen writes them.
+// The items of Adyen's payment webhooks and what is signed of each: eight fields, joined by `:`
+// without a rule for a `:` inside them. So only one of them may hold one, or fields could be
+// shifted into each other and keep their signature; the others must look as Adyen writes them.
 
 import { type Json, jsonMember, scanJson } from "#mesh/rpc/json.ts";
 import { itemSlices, memberSlice } from "./json-slices.ts";
@@ -46,7 +46,10 @@ const patterns: Record<Exclude<keyof AdyenItem, "signature">, RegExp> = {
   success: /^(true|false)$/,
 };
 
-/** Undefined unless every signed field is as Adyen writes it: nothing else is signed unambiguously. */
+/**
+ * Undefined unless every signed field is as Adyen writes it: nothing else is signed
+ * unambiguously.
+ */
 export function readAdyenItem(slice: Uint8Array): AdyenItem | undefined {
   const scan = scanJson(slice);
   if (!scan.ok || scan.value.kind !== "object") return undefined;

@@ -1,6 +1,6 @@
 // Adyen: webhooks of payments carry several items, each with a signature over eight of its fields;
-// platform webhooks have one over the body, in `HmacSignature`. Both are HMAC-SHA256 in base64, keyed
-// with the bytes of a key in hexadecimal.
+// platform webhooks have one over the body, in `HmacSignature`. Both are HMAC-SHA256 in base64,
+// keyed with the bytes of a key in hexadecimal.
 
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { type AdyenConfig, AdyenProduct } from "#gen/bursar/webhook/v1/endpoint_pb.ts";
@@ -13,7 +13,10 @@ import * as signature from "./signature.ts";
 const header = "hmacsignature";
 const keyBytes = 32;
 
-/** How payments are read, which the merchant's own setting decides: the desk sees it by the scheme. */
+/**
+ * How payments are read, which the merchant's own setting decides: the desk sees it by the
+ * scheme.
+ */
 export const adyenSchemes = {
   payments: "adyen-payments",
   manualCapture: "adyen-payments-manual-capture",

@@ -1,6 +1,6 @@
-// Keys of Standard Webhooks' `v1a`: `whpk_` is the sender's public key, `whsk_` its private one, which
-// only the sender needs. They are kept in DER, whose beginning says what they are, so that a key of
-// one kind is never used as one of another.
+// Keys of Standard Webhooks' `v1a`: `whpk_` is the sender's public key, `whsk_` its private one,
+// which only the sender needs. They are kept in DER, whose beginning says what they are, so that a
+// key of one kind is never used as one of another.
 
 import {
   createPrivateKey,

@@ -1,6 +1,6 @@
-// GitHub: `X-Hub-Signature-256: sha256=<hex>`, HMAC-SHA256 over the body, keyed with the secret's own
-// characters. Event and delivery stand in headers that are not signed, so they identify nothing; the
-// older SHA-1 header is never looked at.
+// GitHub: `X-Hub-Signature-256: sha256=<hex>`, HMAC-SHA256 over the body, keyed with the secret's
+// own characters. Event and delivery stand in headers that are not signed, so they identify
+// nothing; the older SHA-1 header is never looked at.
 
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { decodeLowerHex, verifyBodyHmac } from "./body-hmac.ts";

@@ -1,5 +1,5 @@
-// Exact bytes of values inside JSON that is known to be well-formed, found without decoding it: what
-// is stored of a request are its own bytes, never a copy that was written anew.
+// Exact bytes of values inside JSON that is known to be well-formed, found without decoding it:
+// what is stored of a request are its own bytes, never a copy that was written anew.
 
 const quote = 0x22;
 const comma = 0x2c;

@@ -19,12 +19,15 @@ test("a fixed vector verifies", () => {
 });
 
 test("what is signed here verifies with the SDK", () => {
-  WebhookSignatureValidator.validate({
-    xSignature: signature,
-    xRequestId: "req-1",
-    dataId: "123456",
-    secret,
-  });
+  const validate = (dataId: string) =>
+    WebhookSignatureValidator.validate({
+      xSignature: signature,
+      xRequestId: "req-1",
+      dataId,
+      secret,
+    });
+  validate("123456");
+  expect(() => validate("123457")).toThrow("SignatureMismatch");
 });
 
 test("the body is not signed: another one verifies, and identifies nothing", () => {
@@ -109,4 +112,16 @@ test("an id in another case is the same event", () => {
     return mercadoPago.identify({ body: Buffer.from("{}"), header, query }).eventId;
   });
   expect(idsOf[0]).toBe(idsOf[1]);
+});
+
+test("without a request id the signed time tells one telling from another, and nothing else does", () => {
+  const ours = signedWith("id:123456;ts:1700000000;", "1700000000");
+  const [ts, v1] = ours.split(",");
+  const query = new URLSearchParams("data.id=123456");
+  const idsOf = [ours, `${v1},${ts}`, `v2=x,${ours}`, `${ts} ,${v1}`].map((written) => {
+    expect(verify({ signature: written, requestId: "" })).toMatchObject({ verified: true });
+    const header = (name: string) => (name === "x-signature" ? written : undefined);
+    return mercadoPago.identify({ body, header, query }).eventId;
+  });
+  expect(new Set(idsOf)).toEqual(new Set(["123456/1700000000"]));
 });

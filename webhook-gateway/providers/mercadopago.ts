@@ -75,8 +75,10 @@ export const mercadoPago: Provider = {
   // The signature names what changed and this telling of it, and nothing of what the body says.
   identify(request) {
     const { eventId, eventType } = identifyJson(request.body, { id: ["id"], type: ["action"] });
-    const told = request.header(requestIdHeader) || request.header(header)?.split(",", 1)[0];
-    // In one case, as both verify: the same telling has one identity, however its address is written.
+    // Of the other header the signed time alone: what else stands in it the sender may change.
+    const told = request.header(requestIdHeader) || parseHeader(request.header(header) ?? "")?.ts;
+    // In one case, as both verify: the same telling has one identity, however its address is
+    // written.
     const id = dataIdOf(request)?.toLowerCase() ?? "";
     return {
       eventId: `${id}/${told ?? ""}`,

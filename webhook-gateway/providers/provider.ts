@@ -17,7 +17,10 @@ export type Provider = {
   readonly signatureHeaders: readonly string[];
   /** Of these, those that the provider sends several times while a secret rolls; joined by `, `. */
   readonly repeatedHeaders?: readonly string[];
-  /** Headers that are unsigned and worth keeping, in lower case: ids and types to show, never to trust. */
+  /**
+   * Headers that are unsigned and worth keeping, in lower case: ids and types to show, never to
+   * trust.
+   */
   readonly unsignedHeaders?: readonly string[];
   /** It signs parts of the query: the door lets one through, and `verify` sees it. */
   readonly signsQuery?: boolean;
@@ -44,8 +47,9 @@ export type Provider = {
   /** Answers a request that asks whether the endpoint is ours; undefined when it is none. */
   challenge?(request: ChallengeRequest, trust: Trust): AckProfile | undefined;
   /**
-   * Address of the certificate that the request names as its signer's, on the provider's own domain:
-   * undefined when it names none or another. The door fetches and checks it before `verify`.
+   * Address of the certificate that the request names as its signer's, on the provider's own
+   * domain: undefined when it names none or another. The door fetches and checks it before
+   * `verify`.
    */
   certificateUrl?(request: SignedRequest): string | undefined;
   /** Where its API is asked about what its signature does not attest. */

@@ -1,6 +1,6 @@
 // Shopify: `X-Shopify-Hmac-SHA256`, or `Shopify-Hmac-SHA256` of its newer events, in base64:
-// HMAC-SHA256 over the body, keyed with the app's client secret. Topic, shop and ids stand in headers
-// that are not signed, so the desk reads from the body alone what it is about.
+// HMAC-SHA256 over the body, keyed with the app's client secret. Topic, shop and ids stand in
+// headers that are not signed, so the desk reads from the body alone what it is about.
 
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
 import { verifyBodyHmac } from "./body-hmac.ts";

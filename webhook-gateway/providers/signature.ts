@@ -69,7 +69,9 @@ export function unixSecondsOf(time: Date): string {
   return String(Math.floor(time.getTime() / 1000));
 }
 
-/** Undefined unless the text is what encoding the bytes again would give, in one case throughout. */
+/**
+ * Undefined unless the text is what encoding the bytes again would give, in one case throughout.
+ */
 export function decodeHex(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, "hex");
   const written = bytes.toString("hex");

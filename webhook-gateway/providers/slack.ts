@@ -62,7 +62,10 @@ export const slack: Provider = {
     return { eventId, eventType: eventType || identifyJson(request.body).eventType };
   },
 
-  /** Called for authentic requests only. Printable and without markup, so that nothing is reflected. */
+  /**
+   * Called for authentic requests only. Printable and without markup, so that nothing is
+   * reflected.
+   */
   challenge({ method, body }) {
     const { eventId, eventType } = identifyJson(body, { id: ["challenge"], type: ["type"] });
     const asked = method === "POST" && eventType === "url_verification";

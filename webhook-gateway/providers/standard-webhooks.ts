@@ -1,5 +1,5 @@
-// Standard Webhooks: a signature over `<id>.<unix seconds>.<body>`, all three signed. Version `v1` is
-// HMAC-SHA256, keyed with the bytes behind `whsec_` in base64; `v1a` is Ed25519. The kind of the
+// Standard Webhooks: a signature over `<id>.<unix seconds>.<body>`, all three signed. Version `v1`
+// is HMAC-SHA256, keyed with the bytes behind `whsec_` in base64; `v1a` is Ed25519. The kind of the
 // configured key decides which version counts, never the request.
 
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
@@ -25,7 +25,10 @@ import * as signature from "./signature.ts";
 const secretPrefix = "whsec_";
 const keyBytesMin = 24;
 const keyBytesMax = 64;
-/** Ed25519 signatures cost more to refuse than HMACs; a sender writes one, and two while it rotates. */
+/**
+ * Ed25519 signatures cost more to refuse than HMACs; a sender writes one, and two while it
+ * rotates.
+ */
 const asymmetricMax = 4;
 
 /** Without `.`, which ends the id in the signed content: the border could be moved otherwise. */

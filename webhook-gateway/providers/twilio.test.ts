@@ -47,6 +47,10 @@ test("a form is never the digest of a JSON body, though it is joined to the same
   expect(check(`bodySHA256=%3D${digest}`, observed)).toMatchObject({ verified: false });
 });
 
+test("a bare plus is a space, and an escaped one a plus", () => {
+  expect(check("Body=a+b%2Bc", theirs(url, { Body: "a b+c" }))).toMatchObject({ verified: true });
+});
+
 test("values shifted into names keep the signature, and are therefore the same event", () => {
   const signed = theirs(url, { Foo: "Bar" });
   expect(check("Fo=oBar", signed)).toMatchObject({ verified: true });

@@ -1,6 +1,6 @@
-// Twilio: `X-Twilio-Signature` in base64, HMAC-SHA1 over the address and, of a form, its values sorted by
-// name; of JSON the address carries the digest. Names and values are joined without a border, so the
-// signature does not say where a value ends: nothing here goes into the books.
+// Twilio: `X-Twilio-Signature` in base64, HMAC-SHA1 over the address and, of a form, its values
+// sorted by name; of JSON the address carries the digest. Names and values are joined without a
+// border, so the signature does not say where a value ends: nothing here goes into the books.
 
 import { createHash } from "node:crypto";
 import { Coverage } from "#gen/bursar/payments/v1/provenance_pb.ts";
@@ -81,7 +81,10 @@ export function createTwilio({
   };
 }
 
-/** With and without the port that goes without saying: Twilio's products differ in which they sign. */
+/**
+ * With and without the port that goes without saying: Twilio's products differ in which they
+ * sign.
+ */
 function writingsOf(url: string): readonly [string, ...string[]] | undefined {
   const [, scheme, host, port, rest] = address.exec(url) ?? [];
   if (scheme === undefined || !URL.canParse(url)) return undefined;
@@ -115,8 +118,8 @@ function jointOf(url: string, body: Uint8Array): string {
 }
 
 /**
- * Of a form what was signed identifies it, so that values shifted into other names, or sent in another
- * order, are the same event. Names and values themselves are shown, and no more.
+ * Of a form what was signed identifies it, so that values shifted into other names, or sent in
+ * another order, are the same event. Names and values themselves are shown, and no more.
  */
 function identify({ body, header: read }: SignedRequest) {
   const fields = isJson(body) ? undefined : readForm(body);

@@ -1,5 +1,5 @@
-// The identity of an event that only unsigned headers name: its body's digest identifies it, and what
-// the headers say is kept to be shown.
+// The identity of an event that only unsigned headers name: its body's digest identifies it, and
+// what the headers say is kept to be shown.
 
 import type { Identity } from "./provider.ts";
 

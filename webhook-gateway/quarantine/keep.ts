@@ -64,13 +64,15 @@ export function openQuarantine(options: QuarantineOptions): Quarantine {
   const queue: Waiting[] = [];
   let queuedBytes = 0;
   let draining: Promise<void> | undefined;
-  let closing = false;
+  let closedMs = Number.POSITIVE_INFINITY;
 
   async function drain(): Promise<void> {
     for (let next = queue.shift(); next; next = queue.shift()) {
       queuedBytes -= next.sealed.byteLength;
       const { endpointId } = next;
       try {
+        // A broker that is away must not keep the process from ending.
+        if (performance.now() - closedMs > publishDeadlineMs) throw new Error("the door is closed");
         await publish(broker, eventOf(next, source), { deadlineMs: publishDeadlineMs });
         kept.inc({ endpoint: endpointId });
       } catch (error) {
@@ -84,7 +86,7 @@ export function openQuarantine(options: QuarantineOptions): Quarantine {
   function keep({ endpoint, reason, request, receivedTime }: Refusal): string | undefined {
     const { endpointId, quarantine, provider, tenantId } = endpoint;
     const key = endpoints().quarantineKey;
-    if (!quarantine || !key || closing) return undefined;
+    if (!quarantine || !key || performance.now() >= closedMs) return undefined;
     if (request.body.byteLength > sealedBytesMax) return "size";
     if (!admit(endpointId, quarantine.perMinute, receivedTime.getTime())) return "rate";
     const quarantineId = randomUUID();
@@ -114,7 +116,7 @@ export function openQuarantine(options: QuarantineOptions): Quarantine {
       }
     },
     async [Symbol.asyncDispose]() {
-      closing = true;
+      closedMs = performance.now();
       await draining;
     },
   };

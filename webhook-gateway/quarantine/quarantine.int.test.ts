@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebhookQuarantinedSchema } from "#gen/bursar/quarantine/v1/quarantine_pb.ts";
@@ -129,6 +130,24 @@ test("what has expired is neither listed nor kept", async () => {
   expect(await sweep(database.pool)).toBe(false);
   expect(await count()).toBe(0);
 });
+
+test("while the broker is away a flood of refusals does not keep the door from closing", async () => {
+  const [log, metrics] = [silentLog(), createMetrics("test")] as const;
+  const nowhere = { url: "nats://127.0.0.1:9", name: "webhook-gateway", events: [], log, metrics };
+  await using away = openBroker({ ...nowhere, streamBytesMax: 16 * 1024 ** 2 });
+  const about = { broker: away, source: "webhook-gateway", log, metrics: createMetrics("test") };
+  const flooded = openQuarantine({ endpoints: () => inForce.current, ...about });
+  const request = { body: Buffer.from("{}"), contentType: "application/json", headers: [] };
+  const configured = inForce.current.endpoints.get(endpointId)!;
+  const endpoint = { ...configured, quarantine: { keepMs: 60_000, perMinute: 1_000 } };
+  for (let n = 0; n < 200; n++) {
+    flooded.refused({ endpoint, reason: "signature-mismatch", request, receivedTime: new Date() });
+  }
+  // As long as the process gives everything together would be too long by far.
+  const closed = Promise.resolve(flooded[Symbol.asyncDispose]()).then(() => "closed");
+  const late = sleep(15_000, "late", { ref: false });
+  expect(await Promise.race([closed, late])).toBe("closed");
+}, 30_000);
 
 test("what was sealed opens under its own id only, and not when it was changed", () => {
   const bytes = randomBytes(32);

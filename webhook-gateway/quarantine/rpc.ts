@@ -13,8 +13,7 @@ import { refuseRequest } from "#mesh/rpc/errors.ts";
 import type { EndpointsSnapshot } from "../endpoints.ts";
 import { cutPage, listOf, pageSizeOf, readPageToken } from "../page-token.ts";
 import { refused } from "../refusal.ts";
-import type { StoreWebhooks } from "../store-webhook.ts";
-import { reverify } from "./reverify.ts";
+import { type Reverifying, reverify } from "./reverify.ts";
 import {
   countSealed,
   deleteQuarantined,
@@ -25,11 +24,9 @@ import {
 } from "./rows.ts";
 import { unseal } from "./sealed.ts";
 
-export type QuarantineMethodsOptions = {
+export type QuarantineMethodsOptions = Reverifying & {
   readonly pool: Pool;
   readonly inForce: { readonly current: Pick<EndpointsSnapshot, "endpoints" | "quarantineKey"> };
-  /** The door's own way of making webhooks durable. */
-  readonly store: StoreWebhooks;
 };
 
 type Methods = Pick<ServiceImpl<typeof DeliveryService>, "listQuarantined" | "reverifyQuarantined">;
@@ -90,10 +87,10 @@ export function quarantineMethods(options: QuarantineMethodsOptions): Methods {
 
 /** Undefined when it is not authentic and stays. */
 async function reverifyRow(
-  { pool, inForce, store }: QuarantineMethodsOptions,
+  options: QuarantineMethodsOptions,
   { quarantineId, endpointId, receivedAt, sealed }: SealedRow,
 ): Promise<readonly string[] | undefined> {
-  const { endpoints, quarantineKey } = inForce.current;
+  const { endpoints, quarantineKey } = options.inForce.current;
   const endpoint = endpoints.get(endpointId);
   if (!endpoint) {
     const message = `the configuration has no endpoint ${endpointId} any more: list it again`;
@@ -109,13 +106,17 @@ async function reverifyRow(
     const remedy = "put that key back until it is verified, or let it expire";
     throw refused("QUARANTINE_KEY_CHANGED", `${what}: ${remedy}`, quarantineId);
   }
-  const again = await reverify(store, endpoint, request, receivedAt);
+  const again = await reverify(options, endpoint, request, receivedAt);
   if (again.kind === "not-durable") {
     const message = "the broker does not say in time that a webhook is on disk: try again later";
     throw refused("NOT_DURABLE", message, quarantineId);
   }
+  if (again.kind === "certificate-away") {
+    const message = `the provider's certificate cannot be had: ${again.detail}: try again later`;
+    throw refused("CERTIFICATE_AWAY", message, quarantineId);
+  }
   if (again.kind === "refused") return undefined;
-  await deleteQuarantined(pool, quarantineId);
+  await deleteQuarantined(options.pool, quarantineId);
   return again.webhookIds;
 }
 

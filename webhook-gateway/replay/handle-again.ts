@@ -103,7 +103,8 @@ async function judgeAll(
     const found = await Promise.all(some.map((delivery) => readStoredWebhook(broker, delivery)));
     for (const [n, { webhookId }] of some.entries()) {
       const stored = found[n];
-      // Large bodies one after the other, and each only until it is judged: a batch of them is huge.
+      // Large bodies one after the other, and each only until it is judged: a batch of them is
+      // huge.
       const whole = stored && (await withBody(broker, stored.webhook));
       if (stored && whole) judged.push({ ...stored, judgement: judge(whole, inForce) });
       else results.set(webhookId, { kind: "missing" });

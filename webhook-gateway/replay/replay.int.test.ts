@@ -15,6 +15,7 @@ import { startDesk } from "../desk.ts";
 import { testOperators } from "../testing/operators.ts";
 import { paymentIntent, stripeBody, webhookWith } from "../testing/webhooks.ts";
 import { startReplayer } from "./replayer.ts";
+import { advance, Overtaken, selectReplay } from "./rows.ts";
 
 let database: TestDatabase;
 let testBroker: TestBroker;
@@ -120,6 +121,19 @@ test("a request id starts one replay, and no other filter", async () => {
   const { replay: cancelled } = await client.cancelReplay({ replayId: first!.replayId });
   expect(cancelled?.state).toBe(ReplayState.DONE);
   expect(await codeOf(client.getReplay({ replayId: "x" }))).toBe(Code.NotFound);
+});
+
+test("who was overtaken counts nothing", async () => {
+  const { pool } = database;
+  const { replay } = await client.createReplay({ requestId: "overtaken", filter: {} });
+  await endOf(replay!.replayId);
+  const row = (await selectReplay(pool, BigInt(replay!.replayId)))!;
+  const further = { receivedAt: new Date(), deliveryId: row.position!.deliveryId + 1n };
+  const tally = { handled: 1, changed: 0, missing: 0, givenUp: 0 };
+  await pool.begin((tx) => advance(tx, row, further, tally));
+  await expect(pool.begin((tx) => advance(tx, row, further, tally))).rejects.toThrow(Overtaken);
+  const after = (await selectReplay(pool, row.replayId))!;
+  expect(after.handled).toBe(row.handled + 1n);
 });
 
 test("bytes that the stream let go cannot be handled again", async () => {

@@ -4,12 +4,20 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { ReplayState } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
+import { whileLeading } from "#mesh/database/lead.ts";
 import { isFault } from "#mesh/database/transaction.ts";
 import type { Log } from "#mesh/process/log.ts";
 import { countDeliveries, type StoredDelivery, selectOnwards } from "../delivery-rows.ts";
 import { type Again, type HandlingAgain, handleAgain } from "./handle-again.ts";
-import { whileLeading } from "./lead.ts";
-import { advance, begin, end, type ReplayRow, selectRunning, type Tally } from "./rows.ts";
+import {
+  advance,
+  begin,
+  end,
+  Overtaken,
+  type ReplayRow,
+  selectRunning,
+  type Tally,
+} from "./rows.ts";
 
 export type ReplayerOptions = HandlingAgain & {
   readonly log: Log;
@@ -23,6 +31,7 @@ const batchMax = 64;
 const giveWayMsMax = 100;
 const giveWayMs = 10;
 const lookMs = 1_000;
+const leadName = "webhook-gateway/replay";
 const pauseMsMax = 10_000;
 
 /** Disposing finishes the batch in hand. */
@@ -43,7 +52,9 @@ async function keepReplaying(options: ReplayerOptions, closing: AbortSignal): Pr
     let pauseMs = lookMs;
     try {
       // Looking costs no lead: most of the time there is nothing to do.
-      if (await selectRunning(pool)) await whileLeading(pool, () => replayAll(options, closing));
+      if (await selectRunning(pool)) {
+        await whileLeading(pool, leadName, () => replayAll(options, closing));
+      }
       failures = 0;
     } catch (error) {
       pauseMs = Math.min(pauseMsMax, lookMs * 2 ** failures++);
@@ -80,20 +91,24 @@ async function step(options: ReplayerOptions, replay: ReplayRow): Promise<void> 
   try {
     await handleAndAdvance(options, replay, deliveries);
   } catch (error) {
-    if (isFault(error)) throw error;
+    if (isFault(error) || error instanceof Overtaken) throw error;
     log.error("webhooks cannot be replayed together; one by one", { replayId, error });
-    for (const delivery of deliveries) await handleAlone(options, replay, delivery);
+    let reached = replay;
+    for (const delivery of deliveries) {
+      await handleAlone(options, reached, delivery);
+      reached = { ...reached, position: delivery };
+    }
   }
 }
 
 function handleAndAdvance(
   options: ReplayerOptions,
-  { replayId }: ReplayRow,
+  replay: ReplayRow,
   deliveries: readonly StoredDelivery[],
 ) {
   const last = deliveries.at(-1)!;
   return handleAgain(options, deliveries, (tx, results) =>
-    advance(tx, replayId, last, tallyOf(results)),
+    advance(tx, replay, last, tallyOf(results)),
   );
 }
 
@@ -106,11 +121,11 @@ async function handleAlone(
   try {
     await handleAndAdvance(options, replay, [delivery]);
   } catch (error) {
-    if (isFault(error)) throw error;
+    if (isFault(error) || error instanceof Overtaken) throw error;
     const { webhookId } = delivery;
     options.log.error("a webhook cannot be replayed", { webhookId, error });
     const givenUp = tallyOf([{ kind: "given-up", detail: String(error) }]);
-    await options.pool.begin((tx) => advance(tx, replay.replayId, delivery, givenUp));
+    await options.pool.begin((tx) => advance(tx, replay, delivery, givenUp));
   }
 }
 

@@ -78,19 +78,27 @@ export async function begin(pool: Pool, replayId: bigint, selected: bigint): Pro
   await pool`update replay set selected = ${selected} where replay_id = ${replayId}`;
 }
 
+/** Another process went on with the replay: a lead whose session was lost is nobody's to keep. */
+export class Overtaken extends Error {
+  override name = "Overtaken";
+}
+
+/** From where the replay was found, or not at all: then nothing is counted twice. */
 export async function advance(
   tx: Tx,
-  replayId: bigint,
+  { replayId, position }: Pick<ReplayRow, "replayId" | "position">,
   { receivedAt, deliveryId }: Position,
   { handled, changed, missing, givenUp }: Tally,
 ): Promise<void> {
-  await tx`
+  const { count } = await tx`
     update replay
     set position_received_at = ${receivedAt}, position_delivery_id = ${deliveryId},
       handled = handled + ${handled}, changed = changed + ${changed},
       missing = missing + ${missing}, given_up = given_up + ${givenUp}
     where replay_id = ${replayId}
+      and position_delivery_id is not distinct from ${position?.deliveryId ?? null}::bigint
   `;
+  if (count === 0) throw new Overtaken(`another process goes on with replay ${replayId}`);
 }
 
 /** One that has ended stays as it is. */

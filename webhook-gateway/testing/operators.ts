@@ -4,6 +4,7 @@ import type { Pool } from "#mesh/database/pool.ts";
 import type { Broker } from "#mesh/events/broker.ts";
 import { createMetrics } from "#mesh/process/metrics.ts";
 import { silentLog } from "#mesh/testing/broker.ts";
+import { type Certificates, createCertificates } from "../certificates/certificates.ts";
 import { type DeliveryServiceOptions, deliveryService } from "../deliveries.ts";
 import { type DeskOptions, deskConsumer } from "../desk.ts";
 import type { EndpointsSnapshot } from "../endpoints.ts";
@@ -14,13 +15,14 @@ export function testOperators(
   pool: Pool,
   broker: Broker,
   inForce: { readonly current: EndpointsSnapshot } = { current: testEndpoints },
+  certificates: Certificates = createCertificates({ now: () => new Date() }),
 ): DeliveryServiceOptions & { readonly deskOptions: DeskOptions } {
   const [source, log, metrics] = ["webhook-gateway", silentLog(), createMetrics("test")] as const;
   const about = { pool, broker, source, log, metrics, endpoints: inForce };
   const deskOptions: DeskOptions = { ...about, doorBusy: () => false };
   const store = createWebhookStore({ broker, source, log });
   const desk = deskConsumer(deskOptions);
-  return { pool, broker, source, desk, inForce, store, deskOptions };
+  return { pool, broker, source, desk, inForce, store, certificates, deskOptions };
 }
 
 export function testService(pool: Pool, broker: Broker) {

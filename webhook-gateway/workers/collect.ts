@@ -1,5 +1,5 @@
-// What the workers measure, asked of all of them at once. What a worker counted stays counted when it
-// dies: a sum that fell would look to Prometheus like a restart of everything.
+// What the workers measure, asked of all of them at once. What a worker counted stays counted when
+// it dies: a sum that fell would look to Prometheus like a restart of everything.
 
 import { type MetricsSnapshot, mergeMetrics } from "#mesh/process/metrics.ts";
 import type { FromWorker } from "./messages.ts";

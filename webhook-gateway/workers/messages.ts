@@ -14,7 +14,9 @@ export type ToWorker =
       readonly worker: number;
       readonly workers: number;
       readonly port: number;
-      /** One for all: a client may come back to another worker than the one it has a session with. */
+      /**
+       * One for all: a client may come back to another worker than the one it has a session with.
+       */
       readonly ticketKeys: Uint8Array;
       readonly configuration: Configuration;
     }

@@ -47,6 +47,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   let configuration: Configuration = { generation: 1, text: options.text };
   // A worker that starts while the others change waits until it is clear what to start with.
   let changing: Promise<unknown> = Promise.resolve();
+  /** Generation by which each works, or will once it is open. */
+  const given = new Map<SupervisedWorker, number>();
   let preparing: Preparing | undefined;
   let gaveUp = false;
   const opened = Promise.withResolvers<void>();
@@ -55,8 +57,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 
   const onMessage = (worker: SupervisedWorker, message: FromWorker) => {
     if (message.kind === "hello") void begin(worker);
-    else if (message.kind === "open") opened.resolve();
-    else if (message.kind === "metrics") collection.take(worker, message);
+    else if (message.kind === "open") {
+      opened.resolve();
+      changing = changing.then(() => catchUp(worker));
+    } else if (message.kind === "metrics") collection.take(worker, message);
     else if (message.kind === "prepared") preparing?.take(worker, message);
     else if (message.kind === "statistics") void write(worker, message);
   };
@@ -75,7 +79,16 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const begin = async (worker: SupervisedWorker) => {
     await changing;
     const { number } = worker;
+    given.set(worker, configuration.generation);
     worker.tell({ kind: "start", worker: number, workers: count, port, ticketKeys, configuration });
+  };
+  /** What was changed while it opened is in force in the others already. */
+  const catchUp = (worker: SupervisedWorker) => {
+    const { generation } = configuration;
+    if (given.get(worker) === generation) return;
+    given.set(worker, generation);
+    worker.tell({ kind: "prepare", configuration });
+    worker.tell({ kind: "switch", generation });
   };
   cluster.setupPrimary({ serialization: "advanced" });
   const { drainTimeoutMs } = door;
@@ -98,7 +111,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     preparing = undefined;
     if (problems.length > 0) throw new ConfigError(problems);
     configuration = next;
-    for (const worker of asked) worker.tell({ kind: "switch", generation: next.generation });
+    for (const worker of asked) {
+      given.set(worker, next.generation);
+      worker.tell({ kind: "switch", generation: next.generation });
+    }
   }
 
   try {

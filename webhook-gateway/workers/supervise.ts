@@ -1,5 +1,6 @@
-// One worker of the door: started again whenever it ends by itself, a little later each time it does
-// not last, and killed when it hangs. Its number stays, and so what it finds of the one before.
+// One worker of the door: started again whenever it ends by itself, a little later each time it
+// does not last, and killed when it hangs. Its number stays, and so what it finds of the one
+// before.
 
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
-// A worker: one of several processes that hold the door. It is told by the primary what to do, never
-// reads the endpoints' file itself, and ends with the primary: Node ends it when their channel does.
+// A worker: one of several processes that hold the door. It is told by the primary what to do,
+// never reads the endpoints' file itself, and ends with the primary: Node ends it when their
+// channel does.
 
 import { ConfigError, type Env } from "#mesh/process/config.ts";
 import type { Log } from "#mesh/process/log.ts";

@@ -1,6 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { Agent } from "node:https";
+import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
@@ -114,6 +117,31 @@ test("a changed configuration is in force in every worker, or in none", async ()
   await expect.poll(said("the configuration was reloaded"), patience).toBe(1);
   // Each connection is new, so that both workers are asked.
   await expect.poll(() => statusesOf(gateway, "evt_after"), patience).toEqual(new Set([404]));
+});
+
+test("a worker that was opening while the configuration changed works by the new one", async () => {
+  await using gateway = await start({ DOOR_WORKERS: "1" });
+  expect(await gateway.send("evt_opening_1")).toBe(200);
+  const said = (message: string) => () =>
+    gateway.lines().filter((line) => line["message"] === message).length;
+  // The next worker has been told what to work by, and waits for its certificate.
+  const certificate = join(certificates.dir, "door.pem");
+  const pem = readFileSync(certificate);
+  const before = gateway.workers();
+  process.kill(before[0]!, "SIGKILL");
+  rmSync(certificate);
+  spawnSync("mkfifo", [certificate]);
+  const started = () => gateway.workers().find((pid) => !before.includes(pid));
+  await expect.poll(started, { timeout: 10_000 }).toBeDefined();
+  const writing = await open(certificate, "w");
+  writeFileSync(gateway.endpointsFile, endpoint("another-endpoint"));
+  await expect.poll(said("the configuration was reloaded"), { timeout: 10_000 }).toBe(1);
+  const whole = `${certificate}.whole`;
+  writeFileSync(whole, pem);
+  renameSync(whole, certificate);
+  await writing.writeFile(pem);
+  await writing.close();
+  await expect.poll(() => gateway.send("evt_opening_2"), { timeout: 10_000 }).toBe(404);
 });
 
 /** Of forty webhooks, each over a connection of its own. */
