@@ -18,7 +18,7 @@ const mayImport: Record<string, readonly string[]> = {
   dev: ["gen", "mesh"],
   cli: ["gen", "mesh", "dev", "webhook-gateway"],
   e2e: ["gen", "mesh", "dev", "examples", "ledger-service", "cms-service", "webhook-gateway"],
-  bench: ["gen", "mesh", "dev", "ledger-service"],
+  bench: ["gen", "mesh", "dev", "ledger-service", "webhook-gateway"],
   conformance: ["gen", "mesh", "dev"],
 };
 

@@ -84,13 +84,13 @@ async function benchPlain(stand: Stand): Promise<Rates> {
   await using door = await stand.startGateway();
   await using workers = await stand.startGateway({ workers: 2 });
   await using naive = await stand.startNaive();
-  return rates(stand, { naive, door, "door, 2 workers": workers });
+  return await rates(stand, { naive, door, "door, 2 workers": workers });
 }
 
 async function benchTls(stand: Stand): Promise<Rates> {
   await using door = await stand.startGateway({ tls: true });
   await using naive = await stand.startNaive({ tls: true });
-  return rates(stand, { naive, door });
+  return await rates(stand, { naive, door });
 }
 
 /** In turns; of each the median of its rounds. */

@@ -13,6 +13,7 @@ import { benchDoor } from "./door.ts";
 import { benchLedger, printLedger } from "./ledger.ts";
 import { residentMiB } from "./mesh/starts.ts";
 import { benchMesh, printMesh } from "./mesh.ts";
+import { benchVerify, printVerify } from "./verify.ts";
 
 const folder = ".bursar/bench";
 rmSync(folder, { recursive: true, force: true });
@@ -20,6 +21,8 @@ rmSync(folder, { recursive: true, force: true });
 console.log(dim("measuring the door …"));
 const door = await benchDoor();
 printDoor(door);
+const verify = benchVerify();
+printVerify(verify);
 console.log(dim("starting …"));
 let isStartMeasured = false;
 await using house = await openHouse({
@@ -81,7 +84,7 @@ isStartMeasured = true;
 const mesh = await benchMesh(house);
 printMesh(mesh);
 
-const result = { machine, door, ledger, access, atStart, afterLoad, mesh };
+const result = { machine, door, verify, ledger, access, atStart, afterLoad, mesh };
 mkdirSync("bench/results", { recursive: true });
 writeFileSync("bench/results/latest.json", `${JSON.stringify(result, null, 2)}\n`);
 console.log(dim("\nbench/results/latest.json holds the same as JSON"));

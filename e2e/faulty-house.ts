@@ -67,7 +67,7 @@ export async function openFaultyHouse(folder: string, chance: Chance) {
           if (how.pauseMs) await sleep(how.pauseMs);
         }
       };
-      await Promise.all(Array.from({ length: lanes }, lane));
+      await Promise.all(Array.from({ length: how.lanes ?? lanes }, lane));
       return statuses;
     },
     /** As a provider does, until each is acknowledged. Returns how many it had to send again. */
@@ -137,6 +137,8 @@ export type Sending = {
   readonly secret?: string;
   readonly url?: string;
   readonly pauseMs?: number;
+  /** How many at a time. */
+  readonly lanes?: number;
 };
 
 /** A process and its children stand still until they are let go. */

@@ -108,7 +108,11 @@ test("a wiped broker store doubles nothing, and what is lost is told and can be 
   await expect.poll(factsOnStream, { timeout: 20_000 }).toBe(facts);
 
   const lives = [...posted, ...published, ...unsettled, ...during];
-  await world.postUntilAcked(chance.shuffled(eventsOf(lives)));
+  // Some with another body: what a provider says of its own sending changes from one to the next.
+  const again = eventsOf(lives).map((event) => {
+    return chance.below(2) === 0 ? event : { ...event, pending_webhooks: 0 };
+  });
+  await world.postUntilAcked(chance.shuffled(again));
   await world.expectSettled(lives);
 });
 
@@ -121,7 +125,7 @@ test("a broker whose disk is full takes nothing, and keeps all that was acknowle
   const lives = await world.newLives(10);
   fillDisk();
   const waiting = chance.shuffled(eventsOf(lives));
-  const statuses = await world.postAll(waiting);
+  const statuses = await world.postAll(waiting, { lanes: 64 });
   console.log(`${statuses.filter((status) => status !== 200).length} refused on a full disk`);
   for (const status of statuses) expect([200, 503]).toContain(status);
   expect(statuses).toContain(503);

@@ -287,7 +287,8 @@ async function becomeDead(webhookId: string, isStored: boolean): Promise<void> {
     insert into gateway.dead_letter (consumer, message_id, sha256, subject, stream,
       stream_sequence, reason, detail, data, headers)
     select 'gateway-WEBHOOKS', ${webhookId}, sha256('older'::bytea),
-      'bursar.webhook.v1.WebhookReceived', 'WEBHOOKS', stream_sequence, 1, 'an older release could not read it', ${message!.data}, '[]'
+      'bursar.webhook.v1.WebhookReceived', 'WEBHOOKS', stream_sequence, 1,
+      'an older release could not read it', ${message!.data}, '[]'
     from gateway.delivery where webhook_id = ${webhookId}
   `;
   await pool`update gateway.delivery set outcome = ${DeliveryOutcome.DEAD}

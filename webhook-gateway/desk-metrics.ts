@@ -46,4 +46,5 @@ const flagLabels: Readonly<Record<DeliveryFlag, string>> = {
   [DeliveryFlag.NOT_JSON]: "not-json",
   [DeliveryFlag.RENAMED]: "renamed",
   [DeliveryFlag.FILTER_FAILED]: "filter-failed",
+  [DeliveryFlag.TOO_LARGE]: "too-large",
 };

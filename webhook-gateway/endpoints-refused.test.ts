@@ -203,6 +203,17 @@ test("endpoints of one account must agree on the ledger", () => {
   ]);
 });
 
+test("endpoints of one account must agree on the filter: an event counts once, by the first", () => {
+  const filter = "event.livemode == true";
+  const other = { ...stripeEndpoint, endpoint_id: "other-endpoint", filter };
+  expect(problemsOf({ endpoints: [stripeEndpoint, other] })).toEqual([
+    "endpoint other-endpoint: filter differs from that of endpoint stripe-endpoint, " +
+      "which has the same provider_account: give both the same",
+  ]);
+  const agreed = { endpoints: [{ ...stripeEndpoint, filter }, other] };
+  expect(() => problemsOf(agreed)).toThrow("the configuration was accepted");
+});
+
 test("everything that is wrong is listed at once, and nothing is let in", () => {
   const problems = problemsOf({
     endpoints: [

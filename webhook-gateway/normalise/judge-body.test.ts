@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DeliveryFlag } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
-import { webhookWith } from "../testing/webhooks.ts";
+import { outcomeOf, webhookWith } from "../testing/webhooks.ts";
 import { judgeBody, losesDigits } from "./judge-body.ts";
+import { scannedBytesMax } from "./scan-body.ts";
 
 const { DUPLICATE_KEYS, UNSAFE_NUMBERS, TOO_DEEP, INVALID_UTF8, NOT_JSON } = DeliveryFlag;
 
@@ -54,4 +55,16 @@ test("a number of many zeros is judged in one pass", () => {
   const zeros = "0".repeat(500_000);
   expect(losesDigits(`1.${zeros}1`)).toBe(true);
   expect(losesDigits(`1.${zeros}`)).toBe(false);
+});
+
+test("a body beyond what is read is flagged and not read, and kept or given up all the same", () => {
+  const list = (length: number) => `{"a":"${"x".repeat(length - 8)}"}`;
+  expect(judgeBody(webhookWith(list(scannedBytesMax)))).toEqual([]);
+  const longer = list(scannedBytesMax + 1);
+  expect(judgeBody(webhookWith(longer))).toEqual([DeliveryFlag.TOO_LARGE]);
+  expect(outcomeOf(webhookWith(longer, { provider: "github" }))).toMatchObject({ kind: "kept" });
+  expect(outcomeOf(webhookWith(longer))).toMatchObject({
+    kind: "dead",
+    detail: `the body is longer than the ${scannedBytesMax} bytes that are read`,
+  });
 });

@@ -5,7 +5,7 @@
 import { DeliveryFlag } from "#gen/bursar/webhook/v1/delivery_service_pb.ts";
 import type { WebhookReceived } from "#gen/bursar/webhook/v1/webhook_pb.ts";
 import type { Json } from "#mesh/rpc/json.ts";
-import { scanBody } from "./scan-body.ts";
+import { scanBody, tooLarge } from "./scan-body.ts";
 
 /** In the order of their numbers. */
 export function judgeBody(webhook: WebhookReceived): DeliveryFlag[] {
@@ -24,6 +24,7 @@ export function isForm({ contentType }: WebhookReceived): boolean {
 }
 
 function flagOfProblem(problem: string): DeliveryFlag {
+  if (problem === tooLarge) return DeliveryFlag.TOO_LARGE;
   if (problem === "not valid UTF-8") return DeliveryFlag.INVALID_UTF8;
   return problem.startsWith("nested deeper") ? DeliveryFlag.TOO_DEEP : DeliveryFlag.NOT_JSON;
 }

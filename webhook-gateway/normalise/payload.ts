@@ -7,7 +7,7 @@ import { type Timestamp, TimestampSchema, timestampFromMs } from "@bufbuild/prot
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import { type Json, jsonMember } from "#mesh/rpc/json.ts";
 import { malformed, refused, Unreadable } from "./outcome.ts";
-import { scanBody } from "./scan-body.ts";
+import { scanBody, tooLarge } from "./scan-body.ts";
 
 /** The largest amount that every JSON parser on the way writes exactly. */
 const amountMax = BigInt(Number.MAX_SAFE_INTEGER);
@@ -16,6 +16,7 @@ const textMax = 255;
 /** The root object of a body. */
 export function readPayload(body: Uint8Array): Payload {
   const scan = scanBody(body);
+  if (!scan.ok && scan.problem === tooLarge) throw malformed(`the body is ${tooLarge}`);
   if (!scan.ok) throw malformed(`the body is not JSON: ${scan.problem} at offset ${scan.offset}`);
   const [duplicate] = scan.duplicates;
   if (duplicate !== undefined) throw malformed(`the body names ${shown(duplicate)} twice`);
