@@ -1,5 +1,6 @@
 // The door against the handler most teams write, and against what JetStream itself
-// takes in batches. `make bench` runs it; alone, all of it or parts: node bench/door.ts [rates] [tls] [bursts] [memory] [--minutes 10]
+// takes in batches. `make bench` runs it; alone, all of it or parts:
+//   node bench/door.ts [rates] [tls] [bursts] [memory] [--minutes 10]
 
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

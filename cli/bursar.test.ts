@@ -156,6 +156,10 @@ test.each<[string, readonly string[], RegExp]>([
 ])("%s is code 2 and says what to do", async (_, args, message) => {
   const { code, error } = await bursar(args, { STRIPE: secret });
   expect(error).toMatch(message);
+  expect(
+    error.trimEnd().split("\n").length,
+    "short, so that the reason stays in sight",
+  ).toBeLessThan(25);
   expect(code).toBe(2);
 });
 

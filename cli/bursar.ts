@@ -41,7 +41,7 @@ async function run([name = "", ...args]: readonly string[]): Promise<ExitCode> {
     return await command.run(args, stopping.signal);
   } catch (error) {
     if (error instanceof Misuse) {
-      console.error(`bursar ${name}: ${error.message}\n\n${usageOf(name, command)}`);
+      console.error(`bursar ${name}: ${error.message}\n\`bursar ${name} --help\` says how`);
       return 2;
     }
     if (error instanceof Unreachable) {

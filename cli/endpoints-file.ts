@@ -23,7 +23,9 @@ export function chooseEndpoint(all: readonly Endpoint[], asked: string): Endpoin
   const [only] = chosen;
   if (only !== undefined && chosen.length === 1) return only;
   const list = (some: readonly Endpoint[]) =>
-    some.map(({ endpointId, provider }) => `  ${provider.name.padEnd(12)}${endpointId}`).join("\n");
+    some
+      .map(({ endpointId, provider }) => `  ${provider.name.padEnd(14)} ${endpointId}`)
+      .join("\n");
   throw new Misuse(
     only === undefined
       ? `no endpoint is called ${asked}; there are:\n${list(all)}`
