@@ -188,7 +188,7 @@ test("of two replicas one replays; killed in the middle, the other goes on; canc
     .toBe(Number(ReplayState.DONE));
   const row = await handled();
   expect(row["handled"]).toBe(row["selected"]);
-  expect(leader.restarts).toBeGreaterThan(0);
+  await expect.poll(() => leader.restarts, patience).toBeGreaterThan(0);
 
   await expect
     .poll(() =>
