@@ -3,7 +3,10 @@
 
 import { createHash, randomBytes } from "node:crypto";
 
-export type Prefix = "crs" | "mod" | "les" | "off" | "ord" | "grt";
+export type Prefix =
+  | ("crs" | "mod" | "les" | "blk" | "ast")
+  | ("off" | "prc" | "ord" | "grt")
+  | ("att" | "crt" | "opn");
 
 // Crockford's base 32: sorts as it counts, and leaves out letters that look like digits.
 const digits = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -4,6 +4,9 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { Block } from "./block_pb.ts";
+import { file_bursar_cms_v1_block } from "./block_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -13,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/cms/v1/course.proto.
  */
 export const file_bursar_cms_v1_course: GenFile = /*@__PURE__*/
-  fileDesc("ChpidXJzYXIvY21zL3YxL2NvdXJzZS5wcm90bxINYnVyc2FyLmNtcy52MSKnAgoGQ291cnNlEhkKCWNvdXJzZV9pZBgBIAEoCUIGirUYAhgBEgwKBHNsdWcYAiABKAkSDQoFdGl0bGUYAyABKAkSKQoFc3RhdGUYBCABKA4yGi5idXJzYXIuY21zLnYxLkNvdXJzZVN0YXRlEiYKB21vZHVsZXMYBSADKAsyFS5idXJzYXIuY21zLnYxLk1vZHVsZRIMCgRldGFnGAYgASgJEhoKEnB1Ymxpc2hlZF9yZXZpc2lvbhgHIAEoBRI3CgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYARIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWgoGTW9kdWxlEhkKCW1vZHVsZV9pZBgBIAEoCUIGirUYAhgBEg0KBXRpdGxlGAIgASgJEiYKB2xlc3NvbnMYAyADKAsyFS5idXJzYXIuY21zLnYxLkxlc3NvbiJfCgZMZXNzb24SGQoJbGVzc29uX2lkGAEgASgJQgaKtRgCGAESDQoFdGl0bGUYAiABKAkSFQoNYm9keV9tYXJrZG93bhgDIAEoCRIUCgxmcmVlX3ByZXZpZXcYBCABKAgi5gEKDkNvdXJzZVJldmlzaW9uEhsKCWNvdXJzZV9pZBgBIAEoCUIIirUYBAgBGAESGgoIcmV2aXNpb24YAiABKAVCCIq1GAQIARgBEhcKBXRpdGxlGAMgASgJQgiKtRgECAEYARIWCgRzbHVnGAQgASgJQgiKtRgECAEYARIuCgdtb2R1bGVzGAUgAygLMhUuYnVyc2FyLmNtcy52MS5Nb2R1bGVCBoq1GAIYARI6CgxwdWJsaXNoX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiKtRgECAEYASpfCgtDb3Vyc2VTdGF0ZRIcChhDT1VSU0VfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJDT1VSU0VfU1RBVEVfRFJBRlQQARIaChZDT1VSU0VfU1RBVEVfUFVCTElTSEVEEAJiBnByb3RvMw", [file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
+  fileDesc("ChpidXJzYXIvY21zL3YxL2NvdXJzZS5wcm90bxINYnVyc2FyLmNtcy52MSKiBQoGQ291cnNlEhkKCWNvdXJzZV9pZBgBIAEoCUIGirUYAhgBEgwKBHNsdWcYAiABKAkSDQoFdGl0bGUYAyABKAkSKQoFc3RhdGUYBCABKA4yGi5idXJzYXIuY21zLnYxLkNvdXJzZVN0YXRlEiYKB21vZHVsZXMYBSADKAsyFS5idXJzYXIuY21zLnYxLk1vZHVsZRIMCgRldGFnGAYgASgJEhoKEnB1Ymxpc2hlZF9yZXZpc2lvbhgHIAEoBRI3CgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYARIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3VtbWFyeRgKIAEoCRIeCg5kZWZhdWx0X2xvY2FsZRgLIAEoCUIGirUYAhgBEjYKDHRyYW5zbGF0aW9ucxgMIAMoCzIgLmJ1cnNhci5jbXMudjEuQ291cnNlVHJhbnNsYXRpb24SHwoXcHJlcmVxdWlzaXRlX2NvdXJzZV9pZHMYDSADKAkSNgoPY29tcGxldGlvbl9ydWxlGA4gASgLMh0uYnVyc2FyLmNtcy52MS5Db21wbGV0aW9uUnVsZRIaChJzY2hlZHVsZWRfcmV2aXNpb24YDyABKAUSOgoWc2NoZWR1bGVkX3B1Ymxpc2hfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGVsZXRlX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnB1cmdlX3RpbWUYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpYBChFDb3Vyc2VUcmFuc2xhdGlvbhJNCgZsb2NhbGUYASABKAlCPbpIOnI4GCMyNF5bYS16XXsyLDN9KC1bQS1aXVthLXpdezN9KT8oLShbQS1aXXsyfXxbMC05XXszfSkpPyQSFwoFdGl0bGUYAiABKAlCCLpIBXIDGMgBEhkKB3N1bW1hcnkYAyABKAlCCLpIBXIDGNAPImEKDkNvbXBsZXRpb25SdWxlEiIKD2xlc3NvbnNfcGVyY2VudBgBIAEoBUIJukgGGgQYZCgAEhYKDnF1aXp6ZXNfcGFzc2VkGAIgASgIEhMKC2NlcnRpZmljYXRlGAMgASgIIqABCgZNb2R1bGUSGQoJbW9kdWxlX2lkGAEgASgJQgaKtRgCGAESDQoFdGl0bGUYAiABKAkSJgoHbGVzc29ucxgDIAMoCzIVLmJ1cnNhci5jbXMudjEuTGVzc29uEjYKDHRyYW5zbGF0aW9ucxgEIAMoCzIgLmJ1cnNhci5jbXMudjEuTW9kdWxlVHJhbnNsYXRpb24SDAoEZXRhZxgFIAEoCSJ7ChFNb2R1bGVUcmFuc2xhdGlvbhJNCgZsb2NhbGUYASABKAlCPbpIOnI4GCMyNF5bYS16XXsyLDN9KC1bQS1aXVthLXpdezN9KT8oLShbQS1aXXsyfXxbMC05XXszfSkpPyQSFwoFdGl0bGUYAiABKAlCCLpIBXIDGMgBIoMCCgZMZXNzb24SGQoJbGVzc29uX2lkGAEgASgJQgaKtRgCGAESDQoFdGl0bGUYAiABKAkSGQoNYm9keV9tYXJrZG93bhgDIAEoCUICGAESFAoMZnJlZV9wcmV2aWV3GAQgASgIEiQKBmJsb2NrcxgFIAMoCzIULmJ1cnNhci5jbXMudjEuQmxvY2sSNgoMdHJhbnNsYXRpb25zGAYgAygLMiAuYnVyc2FyLmNtcy52MS5MZXNzb25UcmFuc2xhdGlvbhIfChdwcmVyZXF1aXNpdGVfbGVzc29uX2lkcxgHIAMoCRIMCgRldGFnGAggASgJEhEKCW1vZHVsZV9pZBgJIAEoCSKsAQoRTGVzc29uVHJhbnNsYXRpb24STQoGbG9jYWxlGAEgASgJQj26SDpyOBgjMjReW2Etel17MiwzfSgtW0EtWl1bYS16XXszfSk/KC0oW0EtWl17Mn18WzAtOV17M30pKT8kEhcKBXRpdGxlGAIgASgJQgi6SAVyAxjIARIvCgZibG9ja3MYAyADKAsyFC5idXJzYXIuY21zLnYxLkJsb2NrQgm6SAaSAQMQyAEi8gMKDkNvdXJzZVJldmlzaW9uEhsKCWNvdXJzZV9pZBgBIAEoCUIIirUYBAgBGAESGgoIcmV2aXNpb24YAiABKAVCCIq1GAQIARgBEhcKBXRpdGxlGAMgASgJQgiKtRgECAEYARIUCgRzbHVnGAQgASgJQgaKtRgCCAESLgoHbW9kdWxlcxgFIAMoCzIVLmJ1cnNhci5jbXMudjEuTW9kdWxlQgaKtRgCGAESOgoMcHVibGlzaF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIirUYBAgBGAESGQoHc3VtbWFyeRgHIAEoCUIIirUYBAgBGAESIAoOZGVmYXVsdF9sb2NhbGUYCCABKAlCCIq1GAQIARgBEj4KDHRyYW5zbGF0aW9ucxgJIAMoCzIgLmJ1cnNhci5jbXMudjEuQ291cnNlVHJhbnNsYXRpb25CBoq1GAIYARInChdwcmVyZXF1aXNpdGVfY291cnNlX2lkcxgKIAMoCUIGirUYAhgBEj4KD2NvbXBsZXRpb25fcnVsZRgLIAEoCzIdLmJ1cnNhci5jbXMudjEuQ29tcGxldGlvblJ1bGVCBoq1GAIYARIWCgZzaGEyNTYYDCABKAxCBoq1GAIYARIOCgZsb2NhbGUYDSABKAkqtAEKC0NvdXJzZVN0YXRlEhwKGENPVVJTRV9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkNPVVJTRV9TVEFURV9EUkFGVBABEhoKFkNPVVJTRV9TVEFURV9QVUJMSVNIRUQQAhIaChZDT1VSU0VfU1RBVEVfU0NIRURVTEVEEAMSHAoYQ09VUlNFX1NUQVRFX1VOUFVCTElTSEVEEAQSGQoVQ09VUlNFX1NUQVRFX0FSQ0hJVkVEEAViBnByb3RvMw", [file_buf_validate_validate, file_bursar_cms_v1_block, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * Course is a tree of modules and lessons, as its authors see it. What learners
@@ -30,14 +33,15 @@ export type Course = Message<"bursar.cms.v1.Course"> & {
   courseId: string;
 
   /**
-   * Readable name in addresses, unique.
+   * Readable name in addresses, unique. A former slug redirects to the course and
+   * is never another's.
    *
    * @generated from field: string slug = 2;
    */
   slug: string;
 
   /**
-   * Title.
+   * Title in the default locale.
    *
    * @generated from field: string title = 3;
    */
@@ -58,14 +62,15 @@ export type Course = Message<"bursar.cms.v1.Course"> & {
   modules: Module[];
 
   /**
-   * Version of the whole tree, for changes that must not overwrite another's.
+   * Version of the whole tree. A change of the course itself, or its publication,
+   * names it; a change of one part may name it too.
    *
    * @generated from field: string etag = 6;
    */
   etag: string;
 
   /**
-   * Number of the published revision; zero when there is none.
+   * Number of the revision that learners see; zero when there is none.
    *
    * @generated from field: int32 published_revision = 7;
    */
@@ -84,6 +89,69 @@ export type Course = Message<"bursar.cms.v1.Course"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 9;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * A few sentences in the default locale.
+   *
+   * @generated from field: string summary = 10;
+   */
+  summary: string;
+
+  /**
+   * Locale of what is not translated, a BCP 47 tag such as `en` or `pt-BR`.
+   *
+   * @generated from field: string default_locale = 11;
+   */
+  defaultLocale: string;
+
+  /**
+   * Title and summary in other locales, by locale.
+   *
+   * @generated from field: repeated bursar.cms.v1.CourseTranslation translations = 12;
+   */
+  translations: CourseTranslation[];
+
+  /**
+   * Courses that a learner must have completed before this one opens.
+   *
+   * @generated from field: repeated string prerequisite_course_ids = 13;
+   */
+  prerequisiteCourseIds: string[];
+
+  /**
+   * What a learner must do to complete it.
+   *
+   * @generated from field: bursar.cms.v1.CompletionRule completion_rule = 14;
+   */
+  completionRule?: CompletionRule | undefined;
+
+  /**
+   * Number of the revision that is scheduled; zero when there is none.
+   *
+   * @generated from field: int32 scheduled_revision = 15;
+   */
+  scheduledRevision: number;
+
+  /**
+   * When it will be published.
+   *
+   * @generated from field: google.protobuf.Timestamp scheduled_publish_time = 16;
+   */
+  scheduledPublishTime?: Timestamp | undefined;
+
+  /**
+   * When it was deleted; it can be undeleted until `purge_time`.
+   *
+   * @generated from field: google.protobuf.Timestamp delete_time = 17;
+   */
+  deleteTime?: Timestamp | undefined;
+
+  /**
+   * When a deleted course is removed for good.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 18;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -92,6 +160,76 @@ export type Course = Message<"bursar.cms.v1.Course"> & {
  */
 export const CourseSchema: GenMessage<Course> = /*@__PURE__*/
   messageDesc(file_bursar_cms_v1_course, 0);
+
+/**
+ * CourseTranslation is a course's own texts in one locale.
+ *
+ * @generated from message bursar.cms.v1.CourseTranslation
+ */
+export type CourseTranslation = Message<"bursar.cms.v1.CourseTranslation"> & {
+  /**
+   * Locale, a BCP 47 tag.
+   *
+   * @generated from field: string locale = 1;
+   */
+  locale: string;
+
+  /**
+   * Title; the default locale's where it is empty.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * Summary; the default locale's where it is empty.
+   *
+   * @generated from field: string summary = 3;
+   */
+  summary: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CourseTranslation.
+ * Use `create(CourseTranslationSchema)` to create a new message.
+ */
+export const CourseTranslationSchema: GenMessage<CourseTranslation> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course, 1);
+
+/**
+ * CompletionRule says when a course counts as completed.
+ *
+ * @generated from message bursar.cms.v1.CompletionRule
+ */
+export type CompletionRule = Message<"bursar.cms.v1.CompletionRule"> & {
+  /**
+   * Share of its lessons that must be completed, from 1 to 100; zero means 100.
+   *
+   * @generated from field: int32 lessons_percent = 1;
+   */
+  lessonsPercent: number;
+
+  /**
+   * True when every quiz must be passed too.
+   *
+   * @generated from field: bool quizzes_passed = 2;
+   */
+  quizzesPassed: boolean;
+
+  /**
+   * True when a certificate may be issued for it.
+   *
+   * @generated from field: bool certificate = 3;
+   */
+  certificate: boolean;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CompletionRule.
+ * Use `create(CompletionRuleSchema)` to create a new message.
+ */
+export const CompletionRuleSchema: GenMessage<CompletionRule> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course, 2);
 
 /**
  * Module is a part of a course.
@@ -107,7 +245,7 @@ export type Module = Message<"bursar.cms.v1.Module"> & {
   moduleId: string;
 
   /**
-   * Title.
+   * Title in the course's default locale.
    *
    * @generated from field: string title = 2;
    */
@@ -119,6 +257,20 @@ export type Module = Message<"bursar.cms.v1.Module"> & {
    * @generated from field: repeated bursar.cms.v1.Lesson lessons = 3;
    */
   lessons: Lesson[];
+
+  /**
+   * Title in other locales, by locale.
+   *
+   * @generated from field: repeated bursar.cms.v1.ModuleTranslation translations = 4;
+   */
+  translations: ModuleTranslation[];
+
+  /**
+   * Version of the module's own title and place; empty in a revision.
+   *
+   * @generated from field: string etag = 5;
+   */
+  etag: string;
 };
 
 /**
@@ -126,7 +278,35 @@ export type Module = Message<"bursar.cms.v1.Module"> & {
  * Use `create(ModuleSchema)` to create a new message.
  */
 export const ModuleSchema: GenMessage<Module> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_course, 1);
+  messageDesc(file_bursar_cms_v1_course, 3);
+
+/**
+ * ModuleTranslation is a module's title in one locale.
+ *
+ * @generated from message bursar.cms.v1.ModuleTranslation
+ */
+export type ModuleTranslation = Message<"bursar.cms.v1.ModuleTranslation"> & {
+  /**
+   * Locale, a BCP 47 tag.
+   *
+   * @generated from field: string locale = 1;
+   */
+  locale: string;
+
+  /**
+   * Title; the default locale's where it is empty.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ModuleTranslation.
+ * Use `create(ModuleTranslationSchema)` to create a new message.
+ */
+export const ModuleTranslationSchema: GenMessage<ModuleTranslation> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course, 4);
 
 /**
  * Lesson is a part of a module.
@@ -142,16 +322,19 @@ export type Lesson = Message<"bursar.cms.v1.Lesson"> & {
   lessonId: string;
 
   /**
-   * Title.
+   * Title in the course's default locale; in an answer to a learner, in the locale
+   * that was asked for.
    *
    * @generated from field: string title = 2;
    */
   title: string;
 
   /**
-   * Text in Markdown.
+   * Text of a lesson that was published before there were blocks. It is answered
+   * as a block of rich text, and this stays empty.
    *
-   * @generated from field: string body_markdown = 3;
+   * @generated from field: string body_markdown = 3 [deprecated = true];
+   * @deprecated
    */
   bodyMarkdown: string;
 
@@ -161,6 +344,41 @@ export type Lesson = Message<"bursar.cms.v1.Lesson"> & {
    * @generated from field: bool free_preview = 4;
    */
   freePreview: boolean;
+
+  /**
+   * What it shows, from top to bottom.
+   *
+   * @generated from field: repeated bursar.cms.v1.Block blocks = 5;
+   */
+  blocks: Block[];
+
+  /**
+   * The lesson in other locales, by locale. Never in an answer to a learner.
+   *
+   * @generated from field: repeated bursar.cms.v1.LessonTranslation translations = 6;
+   */
+  translations: LessonTranslation[];
+
+  /**
+   * Lessons of the same course that must be completed before this one opens.
+   *
+   * @generated from field: repeated string prerequisite_lesson_ids = 7;
+   */
+  prerequisiteLessonIds: string[];
+
+  /**
+   * Version of the lesson and its place; empty in a revision.
+   *
+   * @generated from field: string etag = 8;
+   */
+  etag: string;
+
+  /**
+   * Module it is in; empty inside a tree.
+   *
+   * @generated from field: string module_id = 9;
+   */
+  moduleId: string;
 };
 
 /**
@@ -168,10 +386,46 @@ export type Lesson = Message<"bursar.cms.v1.Lesson"> & {
  * Use `create(LessonSchema)` to create a new message.
  */
 export const LessonSchema: GenMessage<Lesson> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_course, 2);
+  messageDesc(file_bursar_cms_v1_course, 5);
 
 /**
- * CourseRevision is a course as it was at one publication. It is never changed.
+ * LessonTranslation is a lesson in one locale. What it leaves out is shown in the
+ * default locale.
+ *
+ * @generated from message bursar.cms.v1.LessonTranslation
+ */
+export type LessonTranslation = Message<"bursar.cms.v1.LessonTranslation"> & {
+  /**
+   * Locale, a BCP 47 tag.
+   *
+   * @generated from field: string locale = 1;
+   */
+  locale: string;
+
+  /**
+   * Title; the default locale's where it is empty.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * Blocks that take the place of those with the same id and kind.
+   *
+   * @generated from field: repeated bursar.cms.v1.Block blocks = 3;
+   */
+  blocks: Block[];
+};
+
+/**
+ * Describes the message bursar.cms.v1.LessonTranslation.
+ * Use `create(LessonTranslationSchema)` to create a new message.
+ */
+export const LessonTranslationSchema: GenMessage<LessonTranslation> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course, 6);
+
+/**
+ * CourseRevision is a course as it was when it was published. It is never changed.
  *
  * @generated from message bursar.cms.v1.CourseRevision
  */
@@ -198,7 +452,7 @@ export type CourseRevision = Message<"bursar.cms.v1.CourseRevision"> & {
   title: string;
 
   /**
-   * Readable name in addresses.
+   * Readable name in addresses, the one it has now.
    *
    * @generated from field: string slug = 4;
    */
@@ -212,11 +466,60 @@ export type CourseRevision = Message<"bursar.cms.v1.CourseRevision"> & {
   modules: Module[];
 
   /**
-   * When it was published.
+   * When it was published, or will be.
    *
    * @generated from field: google.protobuf.Timestamp publish_time = 6;
    */
   publishTime?: Timestamp | undefined;
+
+  /**
+   * A few sentences.
+   *
+   * @generated from field: string summary = 7;
+   */
+  summary: string;
+
+  /**
+   * Locale of what is not translated.
+   *
+   * @generated from field: string default_locale = 8;
+   */
+  defaultLocale: string;
+
+  /**
+   * Title and summary in other locales. Never in an answer to a learner.
+   *
+   * @generated from field: repeated bursar.cms.v1.CourseTranslation translations = 9;
+   */
+  translations: CourseTranslation[];
+
+  /**
+   * Courses that a learner must have completed before this one opens.
+   *
+   * @generated from field: repeated string prerequisite_course_ids = 10;
+   */
+  prerequisiteCourseIds: string[];
+
+  /**
+   * What a learner must do to complete it.
+   *
+   * @generated from field: bursar.cms.v1.CompletionRule completion_rule = 11;
+   */
+  completionRule?: CompletionRule | undefined;
+
+  /**
+   * SHA-256 of the content: revisions with the same content have the same digest.
+   *
+   * @generated from field: bytes sha256 = 12;
+   */
+  sha256: Uint8Array;
+
+  /**
+   * Locale that title and summary are in; set in an answer to a learner.
+   *
+   * @generated from field: string locale = 13;
+   */
+  locale: string;
 };
 
 /**
@@ -224,10 +527,11 @@ export type CourseRevision = Message<"bursar.cms.v1.CourseRevision"> & {
  * Use `create(CourseRevisionSchema)` to create a new message.
  */
 export const CourseRevisionSchema: GenMessage<CourseRevision> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_course, 3);
+  messageDesc(file_bursar_cms_v1_course, 7);
 
 /**
- * CourseState is where a course is in its life.
+ * CourseState is where a course is in its life. It follows from what was done to
+ * it, and no request sets it.
  *
  * @generated from enum bursar.cms.v1.CourseState
  */
@@ -247,15 +551,39 @@ export const CourseState = {
   DRAFT: 1,
 
   /**
-   * A revision of it is published.
+   * Learners see a revision of it.
    *
    * @generated from enum value: COURSE_STATE_PUBLISHED = 2;
    */
   PUBLISHED: 2,
+
+  /**
+   * Not published, and a revision will be at a time that was set. A published
+   * course with a scheduled revision stays PUBLISHED.
+   *
+   * @generated from enum value: COURSE_STATE_SCHEDULED = 3;
+   */
+  SCHEDULED: 3,
+
+  /**
+   * It was published, and nobody sees it any more.
+   *
+   * @generated from enum value: COURSE_STATE_UNPUBLISHED = 4;
+   */
+  UNPUBLISHED: 4,
+
+  /**
+   * Not listed and not sold any more, and nobody changes it; learners who have
+   * access keep it.
+   *
+   * @generated from enum value: COURSE_STATE_ARCHIVED = 5;
+   */
+  ARCHIVED: 5,
 } as const;
 
 /**
- * CourseState is where a course is in its life.
+ * CourseState is where a course is in its life. It follows from what was done to
+ * it, and no request sets it.
  *
  * @generated from enum bursar.cms.v1.CourseState
  */
