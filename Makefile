@@ -27,10 +27,11 @@ up: $(ready) ## start everything and stay; Ctrl-C stops it; TRACES=1 shows trace
 identity: $(ready) ## a certificate for a service of yours: make identity NAME=receipt-service
 	@node dev/identity.ts "$(NAME)"
 
-gen: $(ready) ## regenerate gen/ and the broker's users from proto/
+gen: $(ready) ## regenerate gen/, docs/reference/ and the broker's users from proto/
 	buf format -w
 	buf generate
 	@node dev/nats-config.ts
+	@node contracts/reference/write.ts
 
 check: $(ready) ## format, lint, types, contracts, freshness of gen/, house rules
 	@node dev/check.ts --against $(BREAKING_AGAINST)

@@ -8,6 +8,7 @@ import { openHouse } from "#dev/house.ts";
 import { bold, dim, table } from "#dev/terminal.ts";
 import { benchAccess } from "./access.ts";
 import { untilCaughtUp } from "./caught-up.ts";
+import { benchCms, printCms } from "./cms.ts";
 import { printDoor } from "./door/print.ts";
 import { benchDoor } from "./door.ts";
 import { benchLedger, printLedger } from "./ledger.ts";
@@ -45,11 +46,13 @@ const ledger = await benchLedger(house, clients);
 await untilCaughtUp(house);
 const access = await benchAccess(house, clients);
 const afterLoad = footprint();
+const cms = await benchCms(house, clients);
 
 const rate = (perSecond: number) => Math.round(perSecond).toLocaleString("en");
 const ms = (value: number) => value.toFixed(1);
 
 printLedger(ledger);
+printCms(cms);
 
 console.log(bold("\nFrom the provider's 200 to visible access"));
 console.log(
@@ -84,7 +87,7 @@ isStartMeasured = true;
 const mesh = await benchMesh(house);
 printMesh(mesh);
 
-const result = { machine, door, verify, ledger, access, atStart, afterLoad, mesh };
+const result = { machine, door, verify, ledger, access, cms, atStart, afterLoad, mesh };
 mkdirSync("bench/results", { recursive: true });
 writeFileSync("bench/results/latest.json", `${JSON.stringify(result, null, 2)}\n`);
 console.log(dim("\nbench/results/latest.json holds the same as JSON"));

@@ -14,6 +14,7 @@ import type { EncodedEvent } from "#mesh/events/event.ts";
 import type { Payment } from "./access/payment.ts";
 import { settlePayments } from "./access/settle-payments.ts";
 import { type Order, type Standing, settle } from "./access/settlement.ts";
+import { factTime, paymentOf } from "./consumer.ts";
 import { newId } from "./requests/identifiers.ts";
 import { makeCourse, makeOffer, makeOrder, openTestCms, type TestCms } from "./testing/cms.ts";
 import { openTestLedger, posted, type TestLedger } from "./testing/ledger.ts";
@@ -188,7 +189,8 @@ async function makeWorld(): Promise<Order[]> {
       const orderId = await makeOrder(cms, offerId, learnerId);
       const courseIds = n === 0 ? [a, b] : [b, c];
       const due = { currencyCode: "USD", amountMinor: 10_000n };
-      world.push({ orderId, learnerId, courseIds, due, state: "pending" });
+      const terms = { due, accessDurationS: null, state: "pending" } as const;
+      world.push({ orderId, learnerId, courseIds, ...terms });
     }
   }
   return world;
@@ -212,19 +214,22 @@ function story(world: readonly Order[], length: number): EncodedEvent[] {
 }
 
 function totalsOf({ data }: EncodedEvent): Payment {
-  return fromBinary(TransactionPostedSchema, data).transaction!.paymentState!;
+  const transaction = fromBinary(TransactionPostedSchema, data).transaction!;
+  return paymentOf(transaction.paymentState!, factTime(transaction));
 }
 
 function endState(world: readonly Order[], totals: readonly Payment[]) {
   const standing: Standing = { orders: world, payments: [], grants: [], enrollments: [] };
-  const { orders, grants, enrollments } = settle(standing, totals);
+  const { orders, grants, enrollments } = settle(standing, totals, new Date());
   const changed = new Map(orders.map((order) => [order.orderId, order]));
   return {
     orders: world
       .map(({ orderId, state }) => ({ orderId, state: changed.get(orderId)?.state ?? state }))
       .toSorted((x, y) => (x.orderId < y.orderId ? -1 : 1)),
     grants: grants
-      .map(({ ledgerId: _, ...grant }) => grant)
+      .map(({ paymentId, courseId, learnerId, orderId, state, sourceVersion }) => {
+        return { paymentId, courseId, learnerId, orderId, state, sourceVersion };
+      })
       .toSorted((x, y) =>
         `${x.paymentId} ${x.courseId}` < `${y.paymentId} ${y.courseId}` ? -1 : 1,
       ),

@@ -1,8 +1,9 @@
 // LEDGER events open and close access. Only one of them matters here: a posted
 // transaction that carries the totals of a payment for one of our orders.
 
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { TransactionPostedSchema } from "#gen/bursar/ledger/v1/events_pb.ts";
-import type { PaymentState } from "#gen/bursar/ledger/v1/transaction_pb.ts";
+import type { PaymentState, Transaction } from "#gen/bursar/ledger/v1/transaction_pb.ts";
 import { DeadLetterReason } from "#gen/bursar/mesh/v1/dead_letter_pb.ts";
 import type { Tx } from "#mesh/database/pool.ts";
 import type { HandleBatch, Verdict } from "#mesh/events/consumer-definition.ts";
@@ -36,30 +37,41 @@ export async function releaseOrder(tx: Tx, orderId: string): Promise<void> {
 }
 
 async function handleLedgerEvents(tx: Tx, batch: readonly Received<LedgerEvent>[]) {
-  const states = batch.map(stateOf);
-  const orderIds = states.flatMap((state) => (state && isKey(state.orderId) ? state.orderId : []));
+  const payments = batch.map(paymentIn);
+  const orderIds = payments.flatMap((payment) => {
+    return payment && isKey(payment.orderId) ? payment.orderId : [];
+  });
   await lockKeys(tx, orderIds.map(orderKey));
   const known = await readOrderIds(tx, orderIds);
 
-  const verdicts = states.map((state) => judge(state, known));
-  const totals = states.flatMap((state) => (state && known.has(state.orderId) ? state : []));
+  const verdicts = payments.map((payment) => judge(payment, known));
+  const totals = payments.flatMap((payment) => {
+    return payment && known.has(payment.orderId) ? payment : [];
+  });
   const causes = new Map(
-    batch.map(({ traceparent }, n) => [states[n]?.orderId ?? "", traceparent] as const),
+    batch.map(({ traceparent }, n) => [payments[n]?.orderId ?? "", traceparent] as const),
   );
-  await settlePayments(tx, totals.map(paymentOf), new Date(), causes);
+  await settlePayments(tx, totals, new Date(), causes);
   return { verdicts, arrived: [] };
 }
 
 /** Undefined for what is not about an order: the ledger keeps other books too. */
-function stateOf({ message }: Received<LedgerEvent>): PaymentState | undefined {
-  const state = message.transaction?.paymentState;
-  return state?.orderId ? state : undefined;
+function paymentIn({ message }: Received<LedgerEvent>): Payment | undefined {
+  const { transaction } = message;
+  const state = transaction?.paymentState;
+  return transaction && state?.orderId ? paymentOf(state, factTime(transaction)) : undefined;
 }
 
-function judge(state: PaymentState | undefined, known: ReadonlySet<string>): Verdict {
-  if (!state || known.has(state.orderId)) return { kind: "handled" };
-  if (isKey(state.orderId)) return { kind: "parked", waitsFor: orderKey(state.orderId) };
-  const detail = `order_id is no id: ${JSON.stringify(state.orderId.slice(0, 100))}`;
+/** When a transaction takes effect: of the first one about a payment, when it was paid. */
+export function factTime({ effectiveTime, recordedTime }: Transaction): Date {
+  const time = effectiveTime ?? recordedTime;
+  return time ? timestampDate(time) : new Date();
+}
+
+function judge(payment: Payment | undefined, known: ReadonlySet<string>): Verdict {
+  if (!payment || known.has(payment.orderId)) return { kind: "handled" };
+  if (isKey(payment.orderId)) return { kind: "parked", waitsFor: orderKey(payment.orderId) };
+  const detail = `order_id is no id: ${JSON.stringify(payment.orderId.slice(0, 100))}`;
   return { kind: "dead", reason: DeadLetterReason.REFUSED, detail };
 }
 
@@ -68,18 +80,11 @@ function isKey(orderId: string): boolean {
   return orderId.length <= 255 && !orderId.includes("\0");
 }
 
-function paymentOf(state: PaymentState): Payment {
+export function paymentOf(state: PaymentState, paidTime: Date): Payment {
   const { ledgerId, paymentId, orderId, ledgerSequence, currencyCode } = state;
   const { paidMinor, refundedMinor, disputedMinor, lostMinor } = state;
   return {
-    ledgerId,
-    paymentId,
-    orderId,
-    ledgerSequence,
-    currencyCode,
-    paidMinor,
-    refundedMinor,
-    disputedMinor,
-    lostMinor,
+    ...{ ledgerId, paymentId, orderId, ledgerSequence, currencyCode },
+    ...{ paidMinor, refundedMinor, disputedMinor, lostMinor, paidTime },
   };
 }

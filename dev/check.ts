@@ -20,8 +20,10 @@ const gates: readonly Gate[] = [
   { name: "proto format", run: () => command("buf", "format", "--diff", "--exit-code") },
   { name: "proto lint", run: () => command("buf", "lint") },
   { name: `proto breaking (against ${options.against})`, run: breaking },
+  { name: "contracts since the release", run: () => command("node", "contracts/check.ts") },
   { name: "policies", run: () => command("node", "dev/check-policy.ts") },
   { name: "gen/ is fresh", run: generatedIsFresh },
+  { name: "docs/reference/ is fresh", run: referenceIsFresh },
   { name: "house rules", run: () => command("vitest", "run", "tidy.test.ts") },
 ];
 
@@ -60,6 +62,18 @@ function generatedIsFresh(): Outcome {
     if (!generated.ok) return generated;
     rmSync(templatePath);
     const compared = command("diff", "--recursive", "--brief", folder, "gen");
+    return { ok: compared.ok, output: `${compared.output}run: make gen` };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function referenceIsFresh(): Outcome {
+  const folder = mkdtempSync(join(tmpdir(), "bursar-reference-"));
+  try {
+    const written = command("node", "contracts/reference/write.ts", folder);
+    if (!written.ok) return written;
+    const compared = command("diff", "--recursive", "--brief", folder, "docs/reference");
     return { ok: compared.ok, output: `${compared.output}run: make gen` };
   } finally {
     rmSync(folder, { recursive: true });

@@ -4,6 +4,7 @@
 import { CatalogService } from "#gen/bursar/cms/v1/catalog_service_pb.ts";
 import { CourseService } from "#gen/bursar/cms/v1/course_service_pb.ts";
 import { EnrollmentService } from "#gen/bursar/cms/v1/enrollment_service_pb.ts";
+import { GrantService } from "#gen/bursar/cms/v1/grant_service_pb.ts";
 import { OfferService } from "#gen/bursar/cms/v1/offer_service_pb.ts";
 import { OrderService } from "#gen/bursar/cms/v1/order_service_pb.ts";
 import { AuditService } from "#gen/bursar/ledger/v1/audit_service_pb.ts";
@@ -32,6 +33,7 @@ export function openClients(house: House) {
     offers: open(OfferService, cms),
     orders: open(OrderService, cms),
     enrollments: open(EnrollmentService, cms),
+    grants: open(GrantService, cms),
     deliveries: open(DeliveryService, gatewayAdmin),
     gatewayConsumer: open(ConsumerService, gatewayAdmin),
     gatewayDeadLetters: open(DeadLetterService, gatewayAdmin),

@@ -108,7 +108,8 @@ type PostStripe = (event: object) => Promise<Answer>;
 async function tellMalformed(clients: Clients, stripe: PostStripe, orderId: string) {
   story.chapter("Stripe sends an amount that is no whole number");
   const payment = newStripePayment({ amount: 4_900, currency: "usd", orderId });
-  const text = JSON.stringify(paymentIntentSucceeded(payment)).replaceAll("4900", '"49.00"');
+  const sent = JSON.stringify(paymentIntentSucceeded(payment));
+  const text = sent.replaceAll(/("amount[a-z_]*":)4900\b/g, '$1"49.00"');
   const answer = await stripe(JSON.parse(text));
   tellAnswer(`payment_intent.succeeded with "amount": "49.00", well signed`, answer);
   story.holds("it is acknowledged: it was verified and stored", answer.status === 200);

@@ -104,8 +104,6 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   }
 
   const opened = stack.move();
-  // By name: grpc-js on Node 26 sends the host as TLS server name, which may not be an address.
-  const at = (port: number) => `https://localhost:${port}`;
   return {
     folder,
     provision: papers,
@@ -217,6 +215,9 @@ async function ownBroker(ground: Ground): Promise<HouseBroker> {
   };
 }
 
+/** By name: grpc-js on Node 26 sends the host as TLS server name, which may not be an address. */
+const at = (port: number) => `https://localhost:${port}`;
+
 function environmentOf(
   { name, schema, env = {} }: HouseService,
   on: {
@@ -246,6 +247,9 @@ function environmentOf(
     ...on.broker.environmentOf(name),
     ...(name === "webhook-gateway" ? doorEnvironment(papers, on.ports.door, on.folder) : {}),
     ...(name === "cms-service" ? browserEnvironment(papers, on.ports.cmsBrowser) : {}),
+    ...(name === "cms-service" ? { CERTIFICATE_KEYS_FILE: papers.certificateKeysFile } : {}),
+    // Whom it asks when it reconciles grants.
+    ...(name === "cms-service" ? { BURSAR_LEDGER_URL: at(on.ports["ledger-service"]) } : {}),
     ...env,
   };
 }

@@ -15,8 +15,10 @@ const added = (name: string, schema: string): HouseService => ({ name, schema, m
 test("learners may do what the contract admits them to, and nothing else", async () => {
   const { scopes, grant } = await provisioned([added("receipt-service", "receipt")]);
   const admitted = [
-    ...["cms.access.read", "cms.catalog.read", "cms.enrollments.read"],
-    ...["cms.orders.read", "cms.orders.write", "receipt.receipts.read"],
+    ...["cms.access.read", "cms.catalog.read", "cms.certificates.read"],
+    ...["cms.certificates.verify", "cms.enrollments.read", "cms.offers.read", "cms.orders.read"],
+    ...["cms.orders.write", "cms.previews.read", "cms.progress.read", "cms.progress.write"],
+    ...["cms.quizzes.read", "cms.quizzes.write", "receipt.receipts.read"],
   ];
   expect(scopes.sort()).toEqual(admitted);
   expect(admitted.every((scope) => grant?.scopes.covers(scope))).toBe(true);

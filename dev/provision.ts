@@ -36,6 +36,8 @@ export type Provision = {
   readonly accessFile: string;
   readonly jwksFile: string;
   readonly learnerJwt: string;
+  /** Keys that certificates of completed courses are signed with. */
+  readonly certificateKeysFile: string;
   readonly endpointsFile: string;
   readonly endpoints: Readonly<Record<NamedEndpoint, DemoEndpoint>>;
   /** A stable random password, made on first use. */
@@ -67,7 +69,7 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
   const accessFile = join(folder, "config", "access.yaml");
   kept(accessFile, accessConfig);
   const learnerScopes = await learnersMay(extra);
-  grantScopes(accessFile, [...extra, { name: "browser", scopes: learnerScopes }]);
+  grantScopes(accessFile, [...extra, reconciler, { name: "browser", scopes: learnerScopes }]);
   const tokens = await provisionTokens({ folder, extra, learnerScopes, secret });
   const endpoints = {
     stripe: endpoint("stripe", demoProviders.stripe),
@@ -95,6 +97,7 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
     ...tokens,
     authority,
     accessFile,
+    certificateKeysFile: await provisionCertificateKeys(folder, secret),
     endpointsFile,
     endpoints,
     passwordOf,
@@ -135,7 +138,14 @@ async function provisionCertificates(options: ProvisionOptions, authority: Autho
   };
 }
 
-/** Bursar's own services meet on the broker: only the developer's identity calls them. */
+/** Bursar's own services meet on the broker, but for this one question. */
+const reconciler: Granted = {
+  name: "cms-service",
+  scopes: ["ledger.payments.read", "ledger.transactions.read"],
+  ledgerIds: ["*"],
+};
+
+/** The developer's identity calls them all. */
 function accessConfig(): string {
   const identity = `${identityPrefix}dev`;
   return stringify({ grants: [{ identity, scopes: ["*.*.*"], ledgerIds: ["*"] }] });
@@ -219,6 +229,16 @@ async function provisionTokens(options: {
     .setExpirationTime("24h")
     .sign(key);
   return { jwksFile, learnerJwt };
+}
+
+async function provisionCertificateKeys(
+  folder: string,
+  secret: (name: string, make: () => string) => string,
+): Promise<string> {
+  const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
+  const key = { ...(await exportJWK(privateKey)), alg: "EdDSA", kid: "dev-1" };
+  secret("certificate-keys.json", () => JSON.stringify({ keys: [key] }));
+  return join(folder, "secrets", "certificate-keys.json");
 }
 
 /** The text in a file, made on first use and the same ever after. */

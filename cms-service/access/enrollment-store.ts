@@ -3,29 +3,15 @@
 
 import type { Pool } from "#mesh/database/pool.ts";
 import type { Page } from "../requests/page.ts";
-import type { Enrollment, EnrollmentState, Grant } from "./enrollment.ts";
+import { type GrantRow, grantColumns } from "./grant-store.ts";
 
-/** The hot path: one row by its primary key. */
-export async function readState(
-  pool: Pool,
-  learnerId: string,
-  courseId: string,
-): Promise<EnrollmentState> {
-  const [row] = await pool<{ state: EnrollmentState }[]>`
-    select state from enrollment where learner_id = ${learnerId} and course_id = ${courseId}
-  `;
-  return row?.state ?? "none";
-}
-
-export type GrantRow = Grant & {
-  readonly grantId: string;
-  readonly createTime: Date;
-  readonly updateTime: Date;
-};
-
-export type GrantedEnrollment = Enrollment & {
+export type GrantedEnrollment = {
+  readonly learnerId: string;
+  readonly courseId: string;
   readonly createTime: Date;
   readonly grants: readonly GrantRow[];
+  /** The moment that all of it is of. */
+  readonly now: Date;
 };
 
 export async function readEnrollment(
@@ -34,14 +20,10 @@ export async function readEnrollment(
   courseId: string,
 ): Promise<GrantedEnrollment | undefined> {
   const rows = await pool<EnrollmentRow[]>`
-    select e.learner_id as "learnerId", e.course_id as "courseId", e.state as "enrollmentState",
-           e.create_time as "enrollTime", g.grant_id as "grantId", g.ledger_id as "ledgerId",
-           g.payment_id as "paymentId", g.order_id as "orderId", g.state,
-           g.source_version as "sourceVersion", g.create_time as "createTime",
-           g.update_time as "updateTime"
+    select ${grantColumns(pool)}, e.create_time as "enrollTime", now() as now
     from enrollment e
     join enrollment_grant g using (learner_id, course_id)
-    where learner_id = ${learnerId} and course_id = ${courseId} and e.state <> 'none'
+    where learner_id = ${learnerId} and course_id = ${courseId} and ${hasOpened(pool)}
     order by g.create_time, g.grant_id
   `;
   return withGrants(rows)[0];
@@ -54,14 +36,10 @@ export async function readEnrollments(
   { size, after }: Page,
 ): Promise<GrantedEnrollment[]> {
   const rows = await pool<EnrollmentRow[]>`
-    select e.learner_id as "learnerId", e.course_id as "courseId", e.state as "enrollmentState",
-           e.create_time as "enrollTime", g.grant_id as "grantId", g.ledger_id as "ledgerId",
-           g.payment_id as "paymentId", g.order_id as "orderId", g.state,
-           g.source_version as "sourceVersion", g.create_time as "createTime",
-           g.update_time as "updateTime"
+    select ${grantColumns(pool)}, e.create_time as "enrollTime", now() as now
     from (
-      select learner_id, course_id, state, create_time from enrollment
-      where learner_id = ${learnerId} and state <> 'none'
+      select learner_id, course_id, create_time from enrollment e
+      where learner_id = ${learnerId} and ${hasOpened(pool)}
         and (${after ?? null}::text is null or course_id > ${after ?? null})
       order by course_id
       limit ${size + 1}
@@ -72,17 +50,23 @@ export async function readEnrollments(
   return withGrants(rows);
 }
 
-type EnrollmentRow = GrantRow & {
-  readonly enrollmentState: EnrollmentState;
-  readonly enrollTime: Date;
-};
+/** Of the grants, not of what was told last: the two need not be of one moment. */
+function hasOpened(pool: Pool) {
+  return pool`exists (
+    select from enrollment_grant opened
+    where opened.learner_id = e.learner_id and opened.course_id = e.course_id
+      and opened.state <> 'void')`;
+}
+
+type EnrollmentRow = GrantRow & { readonly enrollTime: Date; readonly now: Date };
 
 function withGrants(rows: readonly EnrollmentRow[]): GrantedEnrollment[] {
   const rowsByCourse = Map.groupBy(rows, ({ courseId }) => courseId);
-  return [...rowsByCourse.values()].flatMap((grants) => {
-    const [first] = grants;
+  return [...rowsByCourse.values()].flatMap((held) => {
+    const [first] = held;
     if (!first) return [];
-    const { learnerId, courseId, enrollmentState: state, enrollTime: createTime } = first;
-    return [{ learnerId, courseId, state, createTime, grants }];
+    const { learnerId, courseId, enrollTime: createTime, now } = first;
+    const grants = held.map(({ enrollTime: _enrollTime, now: _now, ...grant }) => grant);
+    return [{ learnerId, courseId, createTime, grants, now }];
   });
 }

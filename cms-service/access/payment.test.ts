@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { orderState } from "./order-state.ts";
-import { grantState, judgePayment, type Payment } from "./payment.ts";
+import { expiryOf, grantState, judgePayment, newerTotals, type Payment } from "./payment.ts";
 
 const due = { currencyCode: "USD", amountMinor: 100n };
 
@@ -14,6 +14,7 @@ const usd = (paidMinor: bigint, over: Partial<Payment> = {}): Payment => ({
   refundedMinor: 0n,
   disputedMinor: 0n,
   lostMinor: 0n,
+  paidTime: new Date(0),
   ...over,
 });
 
@@ -128,4 +129,22 @@ test.each<[string, Payment[], string]>([
 ])("an order with %s", (_, payments, state) => {
   expect(orderState(due, payments)).toBe(state);
   expect(orderState(due, payments.toReversed())).toBe(state);
+});
+
+test("the higher sequence and the earlier time count, whichever came first", () => {
+  const paid = usd(100n, { ledgerSequence: 2n, paidTime: new Date(1_000) });
+  const refunded = usd(100n, { ledgerSequence: 5n, paidTime: new Date(9_000), refundedMinor: 7n });
+  const both = { ...refunded, paidTime: new Date(1_000) };
+  expect(newerTotals(paid, refunded)).toEqual(both);
+  expect(newerTotals(refunded, paid)).toEqual(both);
+  expect(newerTotals(both, paid)).toBe(both);
+});
+
+test.each<[bigint | null, string | undefined]>([
+  [null, undefined],
+  [1n, "1970-01-01T00:00:01.000Z"],
+  [86_400n, "1970-01-02T00:00:00.000Z"],
+  [9_000_000_000_000n, undefined],
+])("access of %s seconds from 1970 on ends at %s", (durationS, end) => {
+  expect(expiryOf(new Date(0), durationS)?.toISOString()).toBe(end);
 });

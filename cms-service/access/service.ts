@@ -2,22 +2,35 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { EnrollmentSchema } from "#gen/bursar/cms/v1/enrollment_pb.ts";
-import type { EnrollmentService } from "#gen/bursar/cms/v1/enrollment_service_pb.ts";
+import type {
+  CheckAccessRequest,
+  CheckAccessResponseSchema,
+  EnrollmentService,
+} from "#gen/bursar/cms/v1/enrollment_service_pb.ts";
 import type { Pool } from "#mesh/database/pool.ts";
-import { requiredLearner } from "../requests/learner.ts";
+import { namedLearner, requiredLearner } from "../requests/learner.ts";
 import { cutPage, readPage } from "../requests/page.ts";
 import { refused } from "../requests/refusal.ts";
+import { type AccessChecker, type AccessQuestion, accessChecker } from "./check.ts";
+import { enrollmentState, lapseTime } from "./enrollment.ts";
 import * as store from "./enrollment-store.ts";
-import { accessReasonToWire, enrollmentStateToWire, grantStateToWire } from "./wire.ts";
+import type { AccessAnswer } from "./verdict.ts";
+import { accessReasonToWire, enrollmentStateToWire, grantToWire } from "./wire.ts";
 
-export function enrollmentService(pool: Pool): ServiceImpl<typeof EnrollmentService> {
+export function enrollmentService(
+  pool: Pool,
+  checker: AccessChecker = accessChecker(pool),
+): ServiceImpl<typeof EnrollmentService> {
   return {
-    async checkAccess({ learnerId: named, courseId }, context) {
-      const learnerId = requiredLearner(context, named);
-      const state = await store.readState(pool, learnerId, courseId);
-      return { allowed: state === "active", reason: accessReasonToWire[state] };
+    async checkAccess(request, context) {
+      return answerToWire(await checker.check(questionOf(request, context)));
+    },
+
+    async batchCheckAccess({ checks }, context) {
+      const answers = await checker.checkAll(checks.map((check) => questionOf(check, context)));
+      return { answers: answers.map(answerToWire) };
     },
 
     async getEnrollment({ learnerId: named, courseId }, context) {
@@ -45,24 +58,39 @@ export function enrollmentService(pool: Pool): ServiceImpl<typeof EnrollmentServ
   };
 }
 
+function questionOf(
+  { learnerId, courseId, lessonId }: CheckAccessRequest,
+  context: HandlerContext,
+): AccessQuestion {
+  return { learnerId: namedLearner(context, learnerId), courseId, lessonId };
+}
+
+function answerToWire({
+  allowed,
+  reason,
+  missingCourseIds,
+  missingLessonIds,
+}: AccessAnswer): MessageInitShape<typeof CheckAccessResponseSchema> {
+  return {
+    allowed,
+    reason: accessReasonToWire[reason],
+    missingCourseIds: [...missingCourseIds],
+    missingLessonIds: [...missingLessonIds],
+  };
+}
+
 function enrollmentToWire(
   enrollment: store.GrantedEnrollment,
 ): MessageInitShape<typeof EnrollmentSchema> {
-  const { learnerId, courseId, state, createTime, grants } = enrollment;
+  const { learnerId, courseId, createTime, grants, now } = enrollment;
+  const state = enrollmentState(grants, now);
+  const expireTime = state === "active" ? lapseTime(grants, now) : null;
   return {
     learnerId,
     courseId,
     state: enrollmentStateToWire[state],
-    grants: grants.map((grant) => ({
-      grantId: grant.grantId,
-      ledgerId: grant.ledgerId,
-      paymentId: grant.paymentId,
-      orderId: grant.orderId,
-      state: grantStateToWire[grant.state],
-      sourceVersion: grant.sourceVersion,
-      createTime: timestampFromDate(grant.createTime),
-      updateTime: timestampFromDate(grant.updateTime),
-    })),
+    grants: grants.map((grant) => grantToWire(grant, now)),
     createTime: timestampFromDate(createTime),
+    ...(expireTime && { expireTime: timestampFromDate(expireTime) }),
   };
 }

@@ -1,30 +1,44 @@
 // Decides what new totals of payments do to payments, orders, grants and
 // enrollments. Of one payment only the totals of the highest ledger sequence
-// count, and everything else is derived from what counts: any order and any
-// repetition of the same totals ends in the same state.
+// count, and the earliest of all times; everything else is derived from these:
+// any order and any repetition of the same totals ends in the same state. What
+// was changed behind its back is put right on the way.
 
 import assert from "node:assert/strict";
 import {
   type Enrollment,
-  type EnrollmentState,
-  enrollmentState,
+  type EnrollmentChange,
+  enrollmentKeyOf,
   type Grant,
+  sumUp,
 } from "./enrollment.ts";
-import { type OrderState, orderState } from "./order-state.ts";
-import { type Due, grantState, type Payment, type PaymentKey } from "./payment.ts";
+import { type OrderState, orderState, type UnpaidState } from "./order-state.ts";
+import {
+  type Due,
+  expiryOf,
+  grantState,
+  newerTotals,
+  type Payment,
+  type PaymentKey,
+} from "./payment.ts";
 
 export type Order = {
   readonly orderId: string;
   readonly learnerId: string;
   readonly courseIds: readonly string[];
   readonly due: Due;
+  /** How long access lasts, from the moment of payment; null: for ever. */
+  readonly accessDurationS: bigint | null;
   readonly state: OrderState;
+  /** What it is in without money; left out: pending. */
+  readonly unpaidState?: UnpaidState;
 };
 
 /**
  * What stands, as far as the new totals reach: the orders they name and those
  * their payments belonged to so far, all payments of these orders, the
- * enrollments of their learners in their courses, and all grants of these.
+ * enrollments of their learners in their courses and of the payments' grants,
+ * and all grants of these, whatever their source.
  */
 export type Standing = {
   readonly orders: readonly Order[];
@@ -33,44 +47,41 @@ export type Standing = {
   readonly grants: readonly Grant[];
 };
 
-export type EnrollmentChange = Enrollment & {
-  readonly before: EnrollmentState;
-  /** Order whose payment brought it about. */
-  readonly orderId: string;
-};
-
 /** Only what differs from what stood. */
 export type Settlement = {
   readonly payments: readonly Payment[];
   readonly orders: readonly Order[];
-  readonly grants: readonly Grant[];
-  readonly removedGrants: readonly Grant[];
+  readonly grants: readonly PaymentGrant[];
+  readonly removedGrants: readonly PaymentGrant[];
   readonly enrollments: readonly EnrollmentChange[];
 };
 
-export function settle(standing: Standing, totals: readonly Payment[]): Settlement {
+export type PaymentGrant = Grant & PaymentKey & { readonly source: "payment" };
+
+export function settle(standing: Standing, totals: readonly Payment[], now: Date): Settlement {
   const orders = new Map(standing.orders.map((order) => [order.orderId, order]));
-  const payments = new Map(standing.payments.map((payment) => [keyOf(payment), payment]));
-  const news = newestTotals(payments, totals);
+  const before = new Map(standing.payments.map((payment) => [keyOf(payment), payment]));
+  const named = newestTotals(before, totals);
+  const payments = new Map([...before, ...named]);
 
   const touchedOrderIds = new Set<string>();
-  for (const [key, payment] of news) {
+  for (const [key, payment] of named) {
     touchedOrderIds.add(payment.orderId);
-    const before = payments.get(key);
-    if (before) touchedOrderIds.add(before.orderId);
-    payments.set(key, payment);
+    touchedOrderIds.add(before.get(key)?.orderId ?? payment.orderId);
   }
 
-  const grants = settleGrants(standing.grants, orders, news);
+  const changes = settleGrants(standing.grants, orders, named);
   return {
-    payments: [...news.values()],
+    payments: [...named].flatMap(([key, payment]) => {
+      return payment === before.get(key) ? [] : [payment];
+    }),
     orders: settleOrders(orders, touchedOrderIds, [...payments.values()]),
-    ...grants,
-    enrollments: settleEnrollments(standing, grants),
+    ...changes,
+    enrollments: settleEnrollments(standing, changes, now),
   };
 }
 
-/** Payment totals that replace what stands, one a payment. */
+/** The payments that the totals name, as they are with them. */
 function newestTotals(
   standing: ReadonlyMap<string, Payment>,
   totals: readonly Payment[],
@@ -79,7 +90,7 @@ function newestTotals(
   for (const payment of totals) {
     const key = keyOf(payment);
     const before = newest.get(key) ?? standing.get(key);
-    if (!before || payment.ledgerSequence > before.ledgerSequence) newest.set(key, payment);
+    newest.set(key, before ? newerTotals(before, payment) : payment);
   }
   return newest;
 }
@@ -92,7 +103,7 @@ function settleOrders(
   const paymentsByOrder = Map.groupBy(payments, ({ orderId }) => orderId);
   return [...orderIds].toSorted().flatMap((orderId) => {
     const order = orderOf(orders, orderId);
-    const state = orderState(order.due, paymentsByOrder.get(orderId) ?? []);
+    const state = orderState(order.due, paymentsByOrder.get(orderId) ?? [], order.unpaidState);
     return state === order.state ? [] : [{ ...order, state }];
   });
 }
@@ -103,59 +114,74 @@ type GrantChanges = Pick<Settlement, "grants" | "removedGrants">;
 function settleGrants(
   standing: readonly Grant[],
   orders: ReadonlyMap<string, Order>,
-  news: ReadonlyMap<string, Payment>,
+  named: ReadonlyMap<string, Payment>,
 ): GrantChanges {
-  const grants = [...news.values()].flatMap((payment) =>
+  const before = standing.filter(isOfPayment);
+  const standingByKey = new Map(before.map((grant) => [grantKeyOf(grant), grant]));
+  const grants = [...named.values()].flatMap((payment) =>
     grantsOf(payment, orderOf(orders, payment.orderId)),
   );
   const granted = new Set(grants.map(grantKeyOf));
-  const removedGrants = standing.filter(
-    (grant) => news.has(keyOf(grant)) && !granted.has(grantKeyOf(grant)),
-  );
-  return { grants, removedGrants };
+  return {
+    grants: grants.filter((grant) => !isSame(grant, standingByKey.get(grantKeyOf(grant)))),
+    removedGrants: before.filter(
+      (grant) => named.has(keyOf(grant)) && !granted.has(grantKeyOf(grant)),
+    ),
+  };
 }
 
-function grantsOf(payment: Payment, { due, learnerId, courseIds, orderId }: Order): Grant[] {
-  const { ledgerId, paymentId, ledgerSequence: sourceVersion } = payment;
+/** What follows from a payment for its order. */
+export function grantsOf(payment: Payment, order: Order): PaymentGrant[] {
+  const { ledgerId, paymentId, ledgerSequence: sourceVersion, paidTime: startTime } = payment;
+  const { due, learnerId, courseIds, orderId, accessDurationS } = order;
   const state = grantState(due, payment);
-  return courseIds.map((courseId) => {
-    return { ledgerId, paymentId, learnerId, courseId, orderId, state, sourceVersion };
-  });
+  const expireTime = expiryOf(startTime, accessDurationS);
+  const source = "payment" as const;
+  return courseIds.map((courseId) => ({
+    ...{ ledgerId, paymentId, learnerId, courseId, orderId, state, sourceVersion },
+    ...{ source, sourceId: paymentId, startTime, expireTime },
+  }));
+}
+
+function isOfPayment(grant: Grant): grant is PaymentGrant {
+  return grant.source === "payment";
+}
+
+function isSame(a: Grant, b: Grant | undefined): boolean {
+  return (
+    b !== undefined &&
+    enrollmentKeyOf(a) === enrollmentKeyOf(b) &&
+    a.orderId === b.orderId &&
+    a.state === b.state &&
+    a.sourceVersion === b.sourceVersion &&
+    a.startTime.getTime() === b.startTime.getTime() &&
+    a.expireTime?.getTime() === b.expireTime?.getTime()
+  );
 }
 
 function settleEnrollments(
   { enrollments, grants: standing }: Standing,
   { grants, removedGrants }: GrantChanges,
+  now: Date,
 ): readonly EnrollmentChange[] {
-  const after = new Map(standing.map((grant) => [grantKeyOf(grant), grant]));
-  const touched = new Map<string, Grant[]>();
-  // A grant can change its enrollment, so the one it leaves is touched as well.
-  const touch = (grant: Grant) => {
-    const key = enrollmentKeyOf(grant);
-    touched.set(key, [...(touched.get(key) ?? []), grant]);
-  };
-  for (const grant of removedGrants) {
-    after.delete(grantKeyOf(grant));
-    touch(grant);
-  }
-  for (const grant of grants) {
-    const before = after.get(grantKeyOf(grant));
-    if (before && enrollmentKeyOf(before) !== enrollmentKeyOf(grant)) touch(before);
-    after.set(grantKeyOf(grant), grant);
-    touch(grant);
-  }
-
-  const grantsByEnrollment = Map.groupBy(after.values(), enrollmentKeyOf);
-  const states = new Map(enrollments.map((each) => [enrollmentKeyOf(each), each.state]));
-  return [...touched].toSorted(byKey).flatMap(([key, causes]) => {
-    const state = enrollmentState((grantsByEnrollment.get(key) ?? []).map((grant) => grant.state));
-    const before = states.get(key) ?? "none";
-    if (state === before) return [];
-    const cause = causes.find((grant) => grant.state === state) ?? causes[0];
-    assert(cause);
-    const { learnerId, courseId, orderId } = cause;
-    return [{ learnerId, courseId, state, before, orderId }];
+  const removed = new Set(removedGrants.map(grantKeyOf));
+  const changed = new Map(grants.map((grant) => [grantKeyOf(grant), grant]));
+  const touched: Grant[] = [...grants, ...removedGrants];
+  const kept = standing.filter((grant) => {
+    if (!isOfPayment(grant)) return true;
+    const key = grantKeyOf(grant);
+    // A grant can change its enrollment, so the one it leaves is touched as well.
+    if (changed.has(key)) touched.push(grant);
+    return !removed.has(key) && !changed.has(key);
   });
+  const known = new Map(enrollments.map((each) => [enrollmentKeyOf(each), each]));
+  for (const { learnerId, courseId } of touched) {
+    const fresh = { learnerId, courseId, state: "none", lapseTime: null } as const;
+    const key = enrollmentKeyOf(fresh);
+    if (!known.has(key)) known.set(key, fresh);
+  }
+  const ordered = [...known].toSorted(byKey).map(([, enrollment]) => enrollment);
+  return sumUp(ordered, [...kept, ...grants], touched, now);
 }
 
 function orderOf(orders: ReadonlyMap<string, Order>, orderId: string): Order {
@@ -164,14 +190,10 @@ function orderOf(orders: ReadonlyMap<string, Order>, orderId: string): Order {
   return order;
 }
 
-// JSON keeps the parts apart whatever characters they hold.
-const keyOf = ({ ledgerId, paymentId }: PaymentKey) => JSON.stringify([ledgerId, paymentId]);
+export const keyOf = ({ ledgerId, paymentId }: PaymentKey) => JSON.stringify([ledgerId, paymentId]);
 
-const grantKeyOf = ({ ledgerId, paymentId, courseId }: PaymentKey & { courseId: string }) =>
+export const grantKeyOf = ({ ledgerId, paymentId, courseId }: PaymentKey & { courseId: string }) =>
   JSON.stringify([ledgerId, paymentId, courseId]);
-
-const enrollmentKeyOf = ({ learnerId, courseId }: { learnerId: string; courseId: string }) =>
-  JSON.stringify([learnerId, courseId]);
 
 function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
   return a < b ? -1 : 1;

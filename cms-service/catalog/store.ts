@@ -1,87 +1,66 @@
-// The SQL of what learners see. Every statement goes through the pointer to the
-// published revision, so no draft can be reached from here.
+// The SQL of which revision learners see, now. It is read for every answer and
+// never kept, so that what was published is there with the next call.
 
 import type { Pool } from "#mesh/database/pool.ts";
-import type { EnrollmentState } from "../access/enrollment.ts";
 import type { Page } from "../requests/page.ts";
 
-export type PublishedCourse = {
+/** A course that learners see. */
+export type LiveCourse = {
   readonly courseId: string;
-  readonly revision: number;
-  readonly title: string;
   readonly slug: string;
-  readonly publishTime: Date;
+  readonly revision: number;
+  /** False: archived. */
+  readonly listed: boolean;
 };
 
-export type PublishedOutline = PublishedCourse & { readonly outline: Buffer };
-
-export async function readOutlineById(
+export async function readLiveCourses(
   pool: Pool,
-  courseId: string,
-): Promise<PublishedOutline | undefined> {
-  const [row] = await pool<PublishedOutline[]>`
-    ${outlines(pool)} where c.course_id = ${courseId}
+  courseIds: readonly string[],
+): Promise<LiveCourse[]> {
+  return pool<LiveCourse[]>`
+    select live.course_id as "courseId", live.slug, live.revision, live.listed
+    from unnest(${[...courseIds]}::text[]) as asked (course_id)
+    cross join lateral (
+      select course_id, slug, revision, listed from live_course
+      where course_id = asked.course_id limit 1
+    ) live
   `;
-  return row;
 }
 
-export async function readOutlineBySlug(
+/** By the slug it has or had. */
+export async function readLiveCourseBySlug(
   pool: Pool,
   slug: string,
-): Promise<PublishedOutline | undefined> {
-  const [row] = await pool<PublishedOutline[]>`${outlines(pool)} where c.slug = ${slug}`;
+): Promise<LiveCourse | undefined> {
+  const [row] = await pool<LiveCourse[]>`
+    select course_id as "courseId", slug, revision, listed
+    from live_course
+    where course_id = coalesce((select course_id from course where slug = ${slug}),
+                               (select course_id from course_slug where slug = ${slug}))
+  `;
   return row;
 }
 
-function outlines(pool: Pool) {
-  return pool`
-    select r.course_id as "courseId", r.revision, r.title, r.slug,
-           r.publish_time as "publishTime", r.outline
-    from course c
-    join course_revision r on r.course_id = c.course_id and r.revision = c.published_revision
-  `;
-}
-
-/** By slug; one more than fit on the page. */
-export async function readPublishedCourses(
-  pool: Pool,
-  { size, after }: Page,
-): Promise<PublishedCourse[]> {
-  return pool<PublishedCourse[]>`
-    select r.course_id as "courseId", r.revision, r.title, r.slug, r.publish_time as "publishTime"
-    from course c
-    join course_revision r on r.course_id = c.course_id and r.revision = c.published_revision
-    where c.published_revision is not null
-      and (${after ?? null}::text is null or c.slug > ${after ?? null})
-    order by c.slug
+/** The newest first; one more than fit on the page. */
+export async function readListedCourses(pool: Pool, { size, after }: Page): Promise<LiveCourse[]> {
+  return pool<LiveCourse[]>`
+    select course_id as "courseId", slug, revision, listed
+    from live_course
+    where listed and (${after ?? null}::text is null or course_id < ${after ?? null})
+    order by course_id desc
     limit ${size + 1}
   `;
 }
 
-export type PublishedLesson = {
-  readonly courseId: string;
-  readonly revision: number;
-  readonly freePreview: boolean;
-  readonly lesson: Buffer;
-  /** Null when the learner was never enrolled, or there is none. */
-  readonly enrollmentState: EnrollmentState | null;
-};
-
-export async function readPublishedLesson(
+/** Which course shows the lesson to learners. */
+export async function readCoursesOfLessons(
   pool: Pool,
-  lessonId: string,
-  learnerId: string | undefined,
-): Promise<PublishedLesson | undefined> {
-  const [row] = await pool<PublishedLesson[]>`
-    select r.course_id as "courseId", r.revision, r.free_preview as "freePreview", r.lesson,
-           e.state as "enrollmentState"
-    from lesson l
-    join course c on c.course_id = l.course_id
-    join revision_lesson r
-      on r.course_id = c.course_id and r.revision = c.published_revision
-      and r.lesson_id = l.lesson_id
-    left join enrollment e on e.learner_id = ${learnerId ?? null} and e.course_id = c.course_id
-    where l.lesson_id = ${lessonId}
+  lessonIds: readonly string[],
+): Promise<{ readonly lessonId: string; readonly courseId: string }[]> {
+  return pool<{ lessonId: string; courseId: string }[]>`
+    select r.lesson_id as "lessonId", r.course_id as "courseId"
+    from revision_lesson r
+    join live_course live using (course_id, revision)
+    where r.lesson_id = any(${[...lessonIds]})
   `;
-  return row;
 }

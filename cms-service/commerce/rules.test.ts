@@ -3,6 +3,8 @@ import { decideOrder, refusePrices } from "./rules.ts";
 
 const usd = { currencyCode: "USD", amountMinor: 100n };
 const eur = { currencyCode: "EUR", amountMinor: 90n };
+const usdPrice = { ...usd, priceId: "prc_usd" };
+const eurPrice = { ...eur, priceId: "prc_eur" };
 
 test.each([
   ["zero", [{ ...usd, amountMinor: 0n }], "USD"],
@@ -17,16 +19,16 @@ test("one price a currency is fine", () => {
 });
 
 test("an order is due in the currency that was asked for", () => {
-  expect(decideOrder({ archived: false, prices: [usd, eur] }, "EUR")).toEqual({
+  expect(decideOrder({ archived: false, prices: [usdPrice, eurPrice] }, "EUR")).toEqual({
     accepted: true,
-    due: eur,
+    price: eurPrice,
   });
 });
 
 // One row a refusal, in the order the rules are checked.
 test.each([
-  ["offer-archived", { archived: true, prices: [usd] }],
-  ["currency-not-offered", { archived: false, prices: [usd] }],
+  ["OFFER_ARCHIVED", { archived: true, prices: [usdPrice] }],
+  ["CURRENCY_NOT_OFFERED", { archived: false, prices: [usdPrice] }],
 ])("an order is refused: %s", (reason, offer) => {
   expect(decideOrder(offer, "EUR")).toEqual({ accepted: false, reason });
 });

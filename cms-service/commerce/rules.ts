@@ -23,17 +23,19 @@ export function refusePrices(prices: readonly Price[]): PriceProblem | undefined
   return undefined;
 }
 
+export type ListPrice = Price & { readonly priceId: string };
+
 export type Offer = {
   readonly archived: boolean;
-  readonly prices: readonly Price[];
+  readonly prices: readonly ListPrice[];
 };
 
 export type OrderDecision =
-  | { readonly accepted: true; readonly due: Price }
-  | { readonly accepted: false; readonly reason: "offer-archived" | "currency-not-offered" };
+  | { readonly accepted: true; readonly price: ListPrice }
+  | { readonly accepted: false; readonly reason: "OFFER_ARCHIVED" | "CURRENCY_NOT_OFFERED" };
 
 export function decideOrder({ archived, prices }: Offer, currencyCode: string): OrderDecision {
-  if (archived) return { accepted: false, reason: "offer-archived" };
-  const due = prices.find((price) => price.currencyCode === currencyCode);
-  return due ? { accepted: true, due } : { accepted: false, reason: "currency-not-offered" };
+  if (archived) return { accepted: false, reason: "OFFER_ARCHIVED" };
+  const price = prices.find((active) => active.currencyCode === currencyCode);
+  return price ? { accepted: true, price } : { accepted: false, reason: "CURRENCY_NOT_OFFERED" };
 }

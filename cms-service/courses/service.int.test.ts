@@ -4,6 +4,7 @@ import { CourseState } from "#gen/bursar/cms/v1/course_pb.ts";
 import { RequestRefusal } from "#gen/bursar/mesh/v1/refusal_pb.ts";
 import { requestRefusalOf } from "#mesh/rpc/errors.ts";
 import { makeDraft, openTestCms, refusalOf, requestId, type TestCms } from "../testing/cms.ts";
+import { textChange } from "../testing/drafts.ts";
 
 let cms: TestCms;
 beforeAll(async () => {
@@ -40,21 +41,24 @@ test("answers to changes leave out the texts, reading the course brings them", a
     title: "Long",
     bodyMarkdown: "long",
   });
-  expect(answer.lesson?.bodyMarkdown).toBe("long");
-  expect(answer.course?.modules[0]?.lessons.map((it) => it.bodyMarkdown)).toEqual(["", "", ""]);
+  expect(answer.lesson?.blocks.map(({ content }) => content.value)).toMatchObject([
+    { markdown: "long" },
+  ]);
+  expect(answer.course?.modules[0]?.lessons.map((it) => it.blocks)).toEqual([[], [], []]);
   const { course } = await cms.courses.getCourse({ courseId });
-  expect(course?.modules[0]?.lessons.map((it) => it.bodyMarkdown)).toEqual([
-    "*One*",
-    "Hello",
-    "long",
+  const blocks = course?.modules[0]?.lessons.flatMap((it) => it.blocks);
+  expect(blocks?.map(({ content }) => content.value)).toMatchObject([
+    { markdown: "*One*" },
+    { markdown: "Hello" },
+    { markdown: "long" },
   ]);
 });
 
 test("a change from a stale etag is aborted and names the etag of now", async () => {
   const { lessonId, etag } = await makeDraft(cms);
-  const change = { lessonId, title: "Axioms", bodyMarkdown: "*Two*", freePreview: false };
-  const { course } = await cms.courses.updateLesson({ ...change, etag });
-  expect(await refusalOf(cms.courses.updateLesson({ ...change, etag }))).toMatchObject({
+  const change = textChange(lessonId, etag, "Axioms", "*Two*");
+  const { course } = await cms.courses.updateLesson(change);
+  expect(await refusalOf(cms.courses.updateLesson(change))).toMatchObject({
     code: Code.Aborted,
     refusal: "ETAG_MISMATCH",
     currentEtag: course?.etag,
@@ -65,7 +69,7 @@ test("of many changes from one etag exactly one is made", async () => {
   const { lessonId, etag, courseId } = await makeDraft(cms);
   const outcomes = await Promise.allSettled(
     Array.from({ length: 20 }, (_, n) =>
-      cms.courses.updateLesson({ lessonId, etag, title: `T${n}`, bodyMarkdown: "" }),
+      cms.courses.updateLesson(textChange(lessonId, etag, `T${n}`)),
     ),
   );
   expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -134,7 +138,9 @@ test("a refused request leaves its id free", async () => {
   expect(await refusalOf(cms.courses.createCourse(request))).toMatchObject({
     refusal: "SLUG_TAKEN",
   });
-  await cms.asOwner(`delete from course where course_id = '${taken.course!.courseId}'`);
+  const isTaken = `course_id = '${taken.course!.courseId}'`;
+  await cms.asOwner(`delete from course_slug where ${isTaken}`);
+  await cms.asOwner(`delete from course where ${isTaken}`);
   const { course } = await cms.courses.createCourse(request);
   expect(course?.slug).toBe("late");
 });
@@ -173,10 +179,7 @@ test.each([
     "MODULE_NOT_FOUND",
     () => cms.courses.addLesson({ requestId: requestId(), moduleId: `mod_${nowhere}`, title: "L" }),
   ],
-  [
-    "LESSON_NOT_FOUND",
-    () => cms.courses.updateLesson({ lessonId: `les_${nowhere}`, etag: '"1"', title: "L" }),
-  ],
+  ["LESSON_NOT_FOUND", () => cms.courses.updateLesson(textChange(`les_${nowhere}`, '"1"', "L"))],
 ])("%s", async (refusal, call) => {
   expect(await refusalOf(call())).toMatchObject({ code: Code.NotFound, refusal });
 });

@@ -1,54 +1,63 @@
 // Courses as the wire writes them. The texts of the lessons are most of a course
 // and travel only where they were asked for; an outline is a tree without them.
 
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { fromJson, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
-  type CourseRevision,
-  CourseRevisionSchema,
+  CompletionRuleSchema,
   type CourseSchema,
-  CourseState,
+  CourseTranslationSchema,
 } from "#gen/bursar/cms/v1/course_pb.ts";
+import { asOf, stateOf } from "../publishing/life.ts";
+import { wireStates } from "../publishing/life-wire.ts";
+import type { CourseRow } from "./course-store.ts";
 import { etagOf } from "./rules.ts";
-import type { CourseRow, CourseTree } from "./store.ts";
+import { type CourseTree, contentOf } from "./tree.ts";
 
 export function courseToWire(
   course: CourseRow | CourseTree,
+  now = new Date(),
 ): MessageInitShape<typeof CourseSchema> {
-  const { courseId, slug, title, version, publishedRevision, createTime, updateTime } = course;
+  const { courseId, slug, title, summary, defaultLocale, version } = course;
+  const { createTime, updateTime, deleteTime, purgeTime } = course;
+  const { life } = asOf(course, now);
   return {
     courseId,
     slug,
     title,
-    state: publishedRevision === null ? CourseState.DRAFT : CourseState.PUBLISHED,
-    modules: "modules" in course ? modulesToWire(course) : [],
+    summary,
+    defaultLocale,
+    state: wireStates[stateOf(course, now)],
     etag: etagOf(version),
-    publishedRevision: publishedRevision ?? 0,
+    publishedRevision: life.publishedRevision ?? 0,
+    scheduledRevision: life.scheduledRevision ?? 0,
+    ...(life.scheduledTime && { scheduledPublishTime: timestampFromDate(life.scheduledTime) }),
+    ...(deleteTime && { deleteTime: timestampFromDate(deleteTime) }),
+    ...(purgeTime && { purgeTime: timestampFromDate(purgeTime) }),
     createTime: timestampFromDate(createTime),
     updateTime: timestampFromDate(updateTime),
+    ...("modules" in course && treeToWire(course)),
   };
 }
 
-/** What a publication holds: the tree, without a number or a time, so that equal is equal. */
-export function contentOf(course: CourseTree): CourseRevision {
-  const { courseId, slug, title } = course;
-  return create(CourseRevisionSchema, { courseId, slug, title, modules: modulesToWire(course) });
-}
-
-export function outlineOf(revision: CourseRevision): CourseRevision {
-  const modules = revision.modules.map((module) => ({
-    ...module,
-    lessons: module.lessons.map((lesson) => ({ ...lesson, bodyMarkdown: "" })),
-  }));
-  return { ...revision, modules };
-}
-
-function modulesToWire({ modules }: CourseTree) {
-  return modules.map(({ moduleId, title, lessons }) => ({
-    moduleId,
-    title,
-    lessons: lessons.map(({ lessonId, title, bodyMarkdown, freePreview }) => {
-      return { lessonId, title, bodyMarkdown, freePreview };
-    }),
-  }));
+function treeToWire(tree: CourseTree): MessageInitShape<typeof CourseSchema> {
+  const { prerequisiteCourseIds } = tree;
+  const etags = new Map(
+    tree.modules.flatMap(({ moduleId, version, lessons }) => [
+      [moduleId, etagOf(version)] as const,
+      ...lessons.map((lesson) => [lesson.lessonId, etagOf(lesson.version)] as const),
+    ]),
+  );
+  return {
+    prerequisiteCourseIds: [...prerequisiteCourseIds],
+    translations: tree.translations.map((each) => fromJson(CourseTranslationSchema, each)),
+    completionRule: fromJson(CompletionRuleSchema, tree.completionRule),
+    modules: contentOf(tree).modules.map((module) => ({
+      ...module,
+      etag: etags.get(module.moduleId) ?? "",
+      lessons: module.lessons.map((lesson) => {
+        return { ...lesson, etag: etags.get(lesson.lessonId) ?? "" };
+      }),
+    })),
+  };
 }

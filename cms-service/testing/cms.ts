@@ -8,10 +8,17 @@ import { join } from "node:path";
 import { type Client, ConnectError } from "@connectrpc/connect";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { CatalogService } from "#gen/bursar/cms/v1/catalog_service_pb.ts";
+import { CertificateService } from "#gen/bursar/cms/v1/certificate_service_pb.ts";
+import { CouponService } from "#gen/bursar/cms/v1/coupon_service_pb.ts";
 import { CourseService } from "#gen/bursar/cms/v1/course_service_pb.ts";
 import { EnrollmentService } from "#gen/bursar/cms/v1/enrollment_service_pb.ts";
+import { GrantService } from "#gen/bursar/cms/v1/grant_service_pb.ts";
 import { OfferService } from "#gen/bursar/cms/v1/offer_service_pb.ts";
 import { OrderService } from "#gen/bursar/cms/v1/order_service_pb.ts";
+import { PreviewService } from "#gen/bursar/cms/v1/preview_service_pb.ts";
+import { ProgressService } from "#gen/bursar/cms/v1/progress_service_pb.ts";
+import { PublishingService } from "#gen/bursar/cms/v1/publishing_service_pb.ts";
+import { QuizService } from "#gen/bursar/cms/v1/quiz_service_pb.ts";
 import { Refusal, RefusalDetailSchema } from "#gen/bursar/cms/v1/refusal_pb.ts";
 import { ConsumerService } from "#gen/bursar/mesh/v1/consumer_service_pb.ts";
 import { DeadLetterService } from "#gen/bursar/mesh/v1/dead_letter_service_pb.ts";
@@ -19,8 +26,7 @@ import { openPool } from "#mesh/database/pool.ts";
 import { operatorRoutes } from "#mesh/service/events.ts";
 import { openTestDatabase, type TestDatabase } from "#mesh/testing/database.ts";
 import { startTestServer, type TestServer } from "#mesh/testing/rpc.ts";
-import { cmsRoutes, cmsService, migrations, schema } from "../app.ts";
-import type { OrderServiceOptions } from "../commerce/order-service.ts";
+import { type CmsRoutesOptions, cmsRoutes, cmsService, migrations, schema } from "../app.ts";
 import { ledgerConsumer } from "../consumer.ts";
 
 const { service } = cmsService;
@@ -29,10 +35,17 @@ export type TestCms = AsyncDisposable & {
   readonly database: TestDatabase;
   readonly server: TestServer;
   readonly courses: Client<typeof CourseService>;
+  readonly publishing: Client<typeof PublishingService>;
+  readonly previews: Client<typeof PreviewService>;
   readonly catalog: Client<typeof CatalogService>;
   readonly offers: Client<typeof OfferService>;
+  readonly coupons: Client<typeof CouponService>;
   readonly orders: Client<typeof OrderService>;
   readonly enrollments: Client<typeof EnrollmentService>;
+  readonly grants: Client<typeof GrantService>;
+  readonly progress: Client<typeof ProgressService>;
+  readonly quizzes: Client<typeof QuizService>;
+  readonly certificates: Client<typeof CertificateService>;
   readonly consumers: Client<typeof ConsumerService>;
   readonly deadLetters: Client<typeof DeadLetterService>;
   /** Options of a call that carries the learner's token. */
@@ -41,9 +54,7 @@ export type TestCms = AsyncDisposable & {
   asOwner(statement: string): Promise<readonly Record<string, unknown>[]>;
 };
 
-export async function openTestCms(
-  options: Omit<OrderServiceOptions, "pool"> = {},
-): Promise<TestCms> {
+export async function openTestCms(options: Omit<CmsRoutesOptions, "pool"> = {}): Promise<TestCms> {
   await using stack = new AsyncDisposableStack();
   const database = stack.use(await openTestDatabase({ schema, migrations, connectionsMax: 8 }));
   const tokens = stack.adopt(await createTokens(), ({ dir }) => rmSync(dir, { recursive: true }));
@@ -66,10 +77,17 @@ export async function openTestCms(
   stack.defer(() => owner.end({ timeout: 5 }));
   const clients = {
     courses: await server.client(CourseService),
+    publishing: await server.client(PublishingService),
+    previews: await server.client(PreviewService),
     catalog: await server.client(CatalogService),
     offers: await server.client(OfferService),
+    coupons: await server.client(CouponService),
     orders: await server.client(OrderService),
     enrollments: await server.client(EnrollmentService),
+    grants: await server.client(GrantService),
+    progress: await server.client(ProgressService),
+    quizzes: await server.client(QuizService),
+    certificates: await server.client(CertificateService),
     consumers: await server.client(ConsumerService),
     deadLetters: await server.client(DeadLetterService),
   };

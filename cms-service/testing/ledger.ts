@@ -19,10 +19,14 @@ export type Totals = MessageInitShape<typeof PaymentStateSchema> & {
   readonly orderId: string;
   readonly paymentId: string;
   readonly ledgerSequence: bigint;
+  /** When the fact takes effect; left out: when the tests began. */
+  readonly effectiveTime?: Date;
 };
 
+const begun = new Date();
+
 /** A payment of 100.00 USD unless told otherwise. */
-export function posted(totals: Totals): EncodedEvent {
+export function posted({ effectiveTime = begun, ...totals }: Totals): EncodedEvent {
   const state = { ledgerId: "main", currencyCode: "USD", paidMinor: 10_000n, ...totals };
   const { ledgerId, ledgerSequence } = state;
   return encoded(TransactionPostedSchema, {
@@ -32,6 +36,7 @@ export function posted(totals: Totals): EncodedEvent {
       ledgerId,
       ledgerSequence,
       idempotencyKey: `${totals.paymentId}/${ledgerSequence}`,
+      effectiveTime: timestampFromDate(effectiveTime),
       recordedTime: timestampFromDate(new Date(0)),
       paymentState: state,
     },
@@ -59,7 +64,7 @@ export type TestLedger = AsyncDisposable & {
   consume(batchMax?: number): AsyncDisposable;
 };
 
-export async function openTestLedger({ database }: TestCms): Promise<TestLedger> {
+export async function openTestLedger({ database }: Pick<TestCms, "database">): Promise<TestLedger> {
   await using stack = new AsyncDisposableStack();
   const broker = stack.use(await openTestBroker("cms-service"));
   await ensureStream(broker.broker, "LEDGER");

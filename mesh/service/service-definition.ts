@@ -4,6 +4,9 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Pool } from "../database/pool.ts";
+import type { Env, TlsFiles } from "../process/config.ts";
+import type { Log } from "../process/log.ts";
+import type { Metrics } from "../process/metrics.ts";
 import type { EmitIn } from "./emit.ts";
 import type { EventHandler, StreamHandler } from "./event-handler.ts";
 
@@ -20,10 +23,18 @@ export type ServiceDefinition = {
   readonly routes?: (router: ConnectRouter, parts: ServiceParts) => void;
 };
 
-/** What RPCs work with. */
+/** What RPCs work with, and what runs beside them. */
 export type ServiceParts = {
   /** Throws where no database is declared. */
   readonly pool: Pool;
   /** Publishes an event, if and when the SQL transaction commits. */
   readonly emit: EmitIn;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** For what is the service's own to configure. */
+  readonly env: Env;
+  /** Its identity, for calls to other services. */
+  readonly tls: TlsFiles;
+  /** Closes it once the last call is answered: clients of other services, work in the background. */
+  own<T extends AsyncDisposable>(part: T): T;
 };

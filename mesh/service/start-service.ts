@@ -42,6 +42,11 @@ export async function startService(
       return database.pool;
     },
     emit,
+    log,
+    metrics: world.metrics,
+    env,
+    tls: config.mesh.tls,
+    own: (part) => stack.use(part),
   };
   const server = stack.use(
     await startServer({

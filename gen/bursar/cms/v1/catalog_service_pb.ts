@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bursar/cms/v1/catalog_service.proto.
  */
 export const file_bursar_cms_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNidXJzYXIvY21zL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxINYnVyc2FyLmNtcy52MSJfChdHZXRDYXRhbG9nQ291cnNlUmVxdWVzdBIcCgljb3Vyc2VfaWQYASABKAlCB7pIBHICGEBIABIXCgRzbHVnGAIgASgJQge6SARyAhhQSABCDQoEbmFtZRIFukgCCAEiSQoYR2V0Q2F0YWxvZ0NvdXJzZVJlc3BvbnNlEi0KBmNvdXJzZRgBIAEoCzIdLmJ1cnNhci5jbXMudjEuQ291cnNlUmV2aXNpb24iVQoZTGlzdENhdGFsb2dDb3Vyc2VzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY/wEiZQoaTGlzdENhdGFsb2dDb3Vyc2VzUmVzcG9uc2USLgoHY291cnNlcxgBIAMoCzIdLmJ1cnNhci5jbXMudjEuQ291cnNlUmV2aXNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImsKF0dldENhdGFsb2dMZXNzb25SZXF1ZXN0EiwKCWxlc3Nvbl9pZBgBIAEoCUIZukgWchQyEl5sZXNfWzAtOWEtel17MjZ9JBIiCgpsZWFybmVyX2lkGAIgASgJQg66SAVyAxiAAYq1GAIIAyJmChhHZXRDYXRhbG9nTGVzc29uUmVzcG9uc2USEQoJY291cnNlX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgFEiUKBmxlc3NvbhgDIAEoCzIVLmJ1cnNhci5jbXMudjEuTGVzc29uMuoDCg5DYXRhbG9nU2VydmljZRKMAQoQR2V0Q2F0YWxvZ0NvdXJzZRImLmJ1cnNhci5jbXMudjEuR2V0Q2F0YWxvZ0NvdXJzZVJlcXVlc3QaJy5idXJzYXIuY21zLnYxLkdldENhdGFsb2dDb3Vyc2VSZXNwb25zZSInkAIBirUYIAoQY21zLmNhdGFsb2cucmVhZBCIJxiw6gEwAToBKlACEpIBChJMaXN0Q2F0YWxvZ0NvdXJzZXMSKC5idXJzYXIuY21zLnYxLkxpc3RDYXRhbG9nQ291cnNlc1JlcXVlc3QaKS5idXJzYXIuY21zLnYxLkxpc3RDYXRhbG9nQ291cnNlc1Jlc3BvbnNlIieQAgGKtRggChBjbXMuY2F0YWxvZy5yZWFkEIgnGLDqATABOgEqUAMSjAEKEEdldENhdGFsb2dMZXNzb24SJi5idXJzYXIuY21zLnYxLkdldENhdGFsb2dMZXNzb25SZXF1ZXN0GicuYnVyc2FyLmNtcy52MS5HZXRDYXRhbG9nTGVzc29uUmVzcG9uc2UiJ5ACAYq1GCAKEGNtcy5jYXRhbG9nLnJlYWQQiCcYsOoBMAE6ASpQAholirUYIQoLY21zLXNlcnZpY2USB2NvdXJzZXMaBwjMgD0Q+gEgA2IGcHJvdG8z", [file_buf_validate_validate, file_bursar_cms_v1_course, file_bursar_mesh_v1_policy]);
+  fileDesc("CiNidXJzYXIvY21zL3YxL2NhdGFsb2dfc2VydmljZS5wcm90bxINYnVyc2FyLmNtcy52MSKlAQoXR2V0Q2F0YWxvZ0NvdXJzZVJlcXVlc3QSHAoJY291cnNlX2lkGAEgASgJQge6SARyAhhASAASFwoEc2x1ZxgCIAEoCUIHukgEcgIYUEgAEkQKB2xvY2FsZXMYAyADKAlCM7pIMJIBLRAKIilyJxgjMiNeW0EtWmEtel17Miw4fSgtW0EtWmEtejAtOV17MSw4fSkqJEINCgRuYW1lEgW6SAIIASJtChhHZXRDYXRhbG9nQ291cnNlUmVzcG9uc2USLQoGY291cnNlGAEgASgLMh0uYnVyc2FyLmNtcy52MS5Db3Vyc2VSZXZpc2lvbhISCgpyZWRpcmVjdGVkGAIgASgIEg4KBmxpc3RlZBgDIAEoCCKbAQoZTGlzdENhdGFsb2dDb3Vyc2VzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY/wESRAoHbG9jYWxlcxgDIAMoCUIzukgwkgEtEAoiKXInGCMyI15bQS1aYS16XXsyLDh9KC1bQS1aYS16MC05XXsxLDh9KSokImUKGkxpc3RDYXRhbG9nQ291cnNlc1Jlc3BvbnNlEi4KB2NvdXJzZXMYASADKAsyHS5idXJzYXIuY21zLnYxLkNvdXJzZVJldmlzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKxAQoXR2V0Q2F0YWxvZ0xlc3NvblJlcXVlc3QSLAoJbGVzc29uX2lkGAEgASgJQhm6SBZyFDISXmxlc19bMC05YS16XXsyNn0kEiIKCmxlYXJuZXJfaWQYAiABKAlCDrpIBXIDGIABirUYAggDEkQKB2xvY2FsZXMYAyADKAlCM7pIMJIBLRAKIilyJxgjMiNeW0EtWmEtel17Miw4fSgtW0EtWmEtejAtOV17MSw4fSkqJCJmChhHZXRDYXRhbG9nTGVzc29uUmVzcG9uc2USEQoJY291cnNlX2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgFEiUKBmxlc3NvbhgDIAEoCzIVLmJ1cnNhci5jbXMudjEuTGVzc29uIi0KElJlc29sdmVTbHVnUmVxdWVzdBIXCgRzbHVnGAEgASgJQgm6SAZyBBABGFAiSgoTUmVzb2x2ZVNsdWdSZXNwb25zZRIRCgljb3Vyc2VfaWQYASABKAkSDAoEc2x1ZxgCIAEoCRISCgpyZWRpcmVjdGVkGAMgASgIIoYCChRTZWFyY2hDYXRhbG9nUmVxdWVzdBIZCgVxdWVyeRgBIAEoCUIKukgHcgUQARjIARJECgdsb2NhbGVzGAIgAygJQjO6SDCSAS0QCiIpcicYIzIjXltBLVphLXpdezIsOH0oLVtBLVphLXowLTldezEsOH0pKiQSLwoJY291cnNlX2lkGAMgASgJQhy6SBlyFzIVXihjcnNfWzAtOWEtel17MjZ9KT8kEiIKCmxlYXJuZXJfaWQYBCABKAlCDrpIBXIDGIABirUYAggDEhoKCXBhZ2Vfc2l6ZRgFIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAYgASgJQgi6SAVyAxj/ASJYChVTZWFyY2hDYXRhbG9nUmVzcG9uc2USJgoEaGl0cxgBIAMoCzIYLmJ1cnNhci5jbXMudjEuU2VhcmNoSGl0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKnAQoJU2VhcmNoSGl0EhEKCWNvdXJzZV9pZBgBIAEoCRIMCgRzbHVnGAIgASgJEhQKDGNvdXJzZV90aXRsZRgDIAEoCRIRCglsZXNzb25faWQYBCABKAkSFAoMbGVzc29uX3RpdGxlGAUgASgJEhQKDHNuaXBwZXRfaHRtbBgGIAEoCRIOCgZsb2NhbGUYByABKAkSFAoMZnJlZV9wcmV2aWV3GAggASgIMu8FCg5DYXRhbG9nU2VydmljZRKMAQoQR2V0Q2F0YWxvZ0NvdXJzZRImLmJ1cnNhci5jbXMudjEuR2V0Q2F0YWxvZ0NvdXJzZVJlcXVlc3QaJy5idXJzYXIuY21zLnYxLkdldENhdGFsb2dDb3Vyc2VSZXNwb25zZSInkAIBirUYIAoQY21zLmNhdGFsb2cucmVhZBCIJxiw6gEwAToBKlACEpIBChJMaXN0Q2F0YWxvZ0NvdXJzZXMSKC5idXJzYXIuY21zLnYxLkxpc3RDYXRhbG9nQ291cnNlc1JlcXVlc3QaKS5idXJzYXIuY21zLnYxLkxpc3RDYXRhbG9nQ291cnNlc1Jlc3BvbnNlIieQAgGKtRggChBjbXMuY2F0YWxvZy5yZWFkEIgnGLDqATABOgEqUAMSjAEKEEdldENhdGFsb2dMZXNzb24SJi5idXJzYXIuY21zLnYxLkdldENhdGFsb2dMZXNzb25SZXF1ZXN0GicuYnVyc2FyLmNtcy52MS5HZXRDYXRhbG9nTGVzc29uUmVzcG9uc2UiJ5ACAYq1GCAKEGNtcy5jYXRhbG9nLnJlYWQQiCcYsOoBMAE6ASpQAhJ9CgtSZXNvbHZlU2x1ZxIhLmJ1cnNhci5jbXMudjEuUmVzb2x2ZVNsdWdSZXF1ZXN0GiIuYnVyc2FyLmNtcy52MS5SZXNvbHZlU2x1Z1Jlc3BvbnNlIieQAgGKtRggChBjbXMuY2F0YWxvZy5yZWFkEIgnGLDqATABOgEqUAISgwEKDVNlYXJjaENhdGFsb2cSIy5idXJzYXIuY21zLnYxLlNlYXJjaENhdGFsb2dSZXF1ZXN0GiQuYnVyc2FyLmNtcy52MS5TZWFyY2hDYXRhbG9nUmVzcG9uc2UiJ5ACAYq1GCAKEGNtcy5jYXRhbG9nLnJlYWQQiCcYsOoBMAE6ASpQAxolirUYIQoLY21zLXNlcnZpY2USB2NvdXJzZXMaBwjMgD0Q+gEgA2IGcHJvdG8z", [file_buf_validate_validate, file_bursar_cms_v1_course, file_bursar_mesh_v1_policy]);
 
 /**
  * GetCatalogCourseRequest names a course.
@@ -44,6 +44,15 @@ export type GetCatalogCourseRequest = Message<"bursar.cms.v1.GetCatalogCourseReq
     value: string;
     case: "slug";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Locales to answer in, the preferred one first, such as `pt-BR`; each
+   * also stands for what it begins with (`pt`). What is not translated comes in
+   * the course's default locale.
+   *
+   * @generated from field: repeated string locales = 3;
+   */
+  locales: string[];
 };
 
 /**
@@ -60,11 +69,26 @@ export const GetCatalogCourseRequestSchema: GenMessage<GetCatalogCourseRequest> 
  */
 export type GetCatalogCourseResponse = Message<"bursar.cms.v1.GetCatalogCourseResponse"> & {
   /**
-   * The revision.
+   * The revision, in one locale (`locale`), under the slug it has now.
    *
    * @generated from field: bursar.cms.v1.CourseRevision course = 1;
    */
   course?: CourseRevision | undefined;
+
+  /**
+   * True when the slug that was asked for is a former one: addresses should be
+   * changed to the slug of `course`.
+   *
+   * @generated from field: bool redirected = 2;
+   */
+  redirected: boolean;
+
+  /**
+   * False when it is archived: not listed and not sold any more.
+   *
+   * @generated from field: bool listed = 3;
+   */
+  listed: boolean;
 };
 
 /**
@@ -93,6 +117,15 @@ export type ListCatalogCoursesRequest = Message<"bursar.cms.v1.ListCatalogCourse
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Locales to answer in, the preferred one first, such as `pt-BR`; each
+   * also stands for what it begins with (`pt`). What is not translated comes in
+   * the course's default locale.
+   *
+   * @generated from field: repeated string locales = 3;
+   */
+  locales: string[];
 };
 
 /**
@@ -109,7 +142,7 @@ export const ListCatalogCoursesRequestSchema: GenMessage<ListCatalogCoursesReque
  */
 export type ListCatalogCoursesResponse = Message<"bursar.cms.v1.ListCatalogCoursesResponse"> & {
   /**
-   * Published revisions, by slug.
+   * Published revisions without modules, the course that was created last first.
    *
    * @generated from field: repeated bursar.cms.v1.CourseRevision courses = 1;
    */
@@ -149,6 +182,15 @@ export type GetCatalogLessonRequest = Message<"bursar.cms.v1.GetCatalogLessonReq
    * @generated from field: string learner_id = 2;
    */
   learnerId: string;
+
+  /**
+   * Locales to answer in, the preferred one first, such as `pt-BR`; each
+   * also stands for what it begins with (`pt`). What is not translated comes in
+   * the course's default locale.
+   *
+   * @generated from field: repeated string locales = 3;
+   */
+  locales: string[];
 };
 
 /**
@@ -179,7 +221,8 @@ export type GetCatalogLessonResponse = Message<"bursar.cms.v1.GetCatalogLessonRe
   revision: number;
 
   /**
-   * The lesson.
+   * The lesson, in one locale (`locale`). A block that is not translated comes in
+   * the next locale that has it.
    *
    * @generated from field: bursar.cms.v1.Lesson lesson = 3;
    */
@@ -194,14 +237,235 @@ export const GetCatalogLessonResponseSchema: GenMessage<GetCatalogLessonResponse
   messageDesc(file_bursar_cms_v1_catalog_service, 5);
 
 /**
+ * ResolveSlugRequest names a slug.
+ *
+ * @generated from message bursar.cms.v1.ResolveSlugRequest
+ */
+export type ResolveSlugRequest = Message<"bursar.cms.v1.ResolveSlugRequest"> & {
+  /**
+   * Slug that a course has or had.
+   *
+   * @generated from field: string slug = 1;
+   */
+  slug: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ResolveSlugRequest.
+ * Use `create(ResolveSlugRequestSchema)` to create a new message.
+ */
+export const ResolveSlugRequestSchema: GenMessage<ResolveSlugRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_catalog_service, 6);
+
+/**
+ * ResolveSlugResponse names the course.
+ *
+ * @generated from message bursar.cms.v1.ResolveSlugResponse
+ */
+export type ResolveSlugResponse = Message<"bursar.cms.v1.ResolveSlugResponse"> & {
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 1;
+   */
+  courseId: string;
+
+  /**
+   * Slug it has now.
+   *
+   * @generated from field: string slug = 2;
+   */
+  slug: string;
+
+  /**
+   * True when the slug that was asked for is a former one.
+   *
+   * @generated from field: bool redirected = 3;
+   */
+  redirected: boolean;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ResolveSlugResponse.
+ * Use `create(ResolveSlugResponseSchema)` to create a new message.
+ */
+export const ResolveSlugResponseSchema: GenMessage<ResolveSlugResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_catalog_service, 7);
+
+/**
+ * SearchCatalogRequest says what to look for.
+ *
+ * @generated from message bursar.cms.v1.SearchCatalogRequest
+ */
+export type SearchCatalogRequest = Message<"bursar.cms.v1.SearchCatalogRequest"> & {
+  /**
+   * Words that must all be there, in any of their forms. "Words in quotes" stand
+   * side by side, `or` between two words asks for one of them, and a word behind
+   * a minus must not be there. Nothing in it is an error, but that it only says
+   * what must not be there.
+   *
+   * @generated from field: string query = 1;
+   */
+  query: string;
+
+  /**
+   * Locales to answer in, the preferred one first, such as `pt-BR`; each
+   * also stands for what it begins with (`pt`). What is not translated comes in
+   * the course's default locale.
+   *
+   * @generated from field: repeated string locales = 2;
+   */
+  locales: string[];
+
+  /**
+   * Course to search in, an archived one too; empty: all that are listed.
+   *
+   * @generated from field: string course_id = 3;
+   */
+  courseId: string;
+
+  /**
+   * Learner who searches, for snippets of what they may read; may be empty, and is
+   * where an end user's token says who.
+   *
+   * @generated from field: string learner_id = 4;
+   */
+  learnerId: string;
+
+  /**
+   * Most hits to return; zero means 20, more than 100 is lowered to 100.
+   *
+   * @generated from field: int32 page_size = 5;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the previous page.
+   *
+   * @generated from field: string page_token = 6;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.SearchCatalogRequest.
+ * Use `create(SearchCatalogRequestSchema)` to create a new message.
+ */
+export const SearchCatalogRequestSchema: GenMessage<SearchCatalogRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_catalog_service, 8);
+
+/**
+ * SearchCatalogResponse is one page of hits.
+ *
+ * @generated from message bursar.cms.v1.SearchCatalogResponse
+ */
+export type SearchCatalogResponse = Message<"bursar.cms.v1.SearchCatalogResponse"> & {
+  /**
+   * Hits, the best first.
+   *
+   * @generated from field: repeated bursar.cms.v1.SearchHit hits = 1;
+   */
+  hits: SearchHit[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.SearchCatalogResponse.
+ * Use `create(SearchCatalogResponseSchema)` to create a new message.
+ */
+export const SearchCatalogResponseSchema: GenMessage<SearchCatalogResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_catalog_service, 9);
+
+/**
+ * SearchHit is a course or a lesson that was found.
+ *
+ * @generated from message bursar.cms.v1.SearchHit
+ */
+export type SearchHit = Message<"bursar.cms.v1.SearchHit"> & {
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 1;
+   */
+  courseId: string;
+
+  /**
+   * Its slug.
+   *
+   * @generated from field: string slug = 2;
+   */
+  slug: string;
+
+  /**
+   * Its title.
+   *
+   * @generated from field: string course_title = 3;
+   */
+  courseTitle: string;
+
+  /**
+   * Lesson; empty when the course itself was found.
+   *
+   * @generated from field: string lesson_id = 4;
+   */
+  lessonId: string;
+
+  /**
+   * The lesson's title; empty when the course itself was found.
+   *
+   * @generated from field: string lesson_title = 5;
+   */
+  lessonTitle: string;
+
+  /**
+   * Text around what was found, as HTML whose only element is `mark`: from the
+   * course's summary, or from the text of a lesson that may be read. Empty
+   * otherwise.
+   *
+   * @generated from field: string snippet_html = 6;
+   */
+  snippetHtml: string;
+
+  /**
+   * Locale it was found in.
+   *
+   * @generated from field: string locale = 7;
+   */
+  locale: string;
+
+  /**
+   * True when anybody may read the lesson.
+   *
+   * @generated from field: bool free_preview = 8;
+   */
+  freePreview: boolean;
+};
+
+/**
+ * Describes the message bursar.cms.v1.SearchHit.
+ * Use `create(SearchHitSchema)` to create a new message.
+ */
+export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_catalog_service, 10);
+
+/**
  * CatalogService is what learners see: published revisions and nothing else.
  *
  * @generated from service bursar.cms.v1.CatalogService
  */
 export const CatalogService: GenService<{
   /**
-   * GetCatalogCourse returns the published revision of a course without the texts
-   * of its lessons. NOT_FOUND when it is not published.
+   * GetCatalogCourse returns the published revision of a course without the blocks
+   * of its lessons, by id or by slug; a former slug leads to the course too. An
+   * archived course is answered as long as learners have access to it.
+   * NOT_FOUND (COURSE_NOT_FOUND) when there is none or it is not published: the
+   * answer does not tell which.
    *
    * @generated from rpc bursar.cms.v1.CatalogService.GetCatalogCourse
    */
@@ -211,7 +475,9 @@ export const CatalogService: GenService<{
     output: typeof GetCatalogCourseResponseSchema;
   },
   /**
-   * ListCatalogCourses returns a page of published courses without their modules.
+   * ListCatalogCourses returns a page of published courses without their modules,
+   * the newest first. Archived courses are not listed. INVALID_ARGUMENT
+   * (PAGE_TOKEN_INVALID) when the token belongs to another request.
    *
    * @generated from rpc bursar.cms.v1.CatalogService.ListCatalogCourses
    */
@@ -221,9 +487,15 @@ export const CatalogService: GenService<{
     output: typeof ListCatalogCoursesResponseSchema;
   },
   /**
-   * GetCatalogLesson returns a published lesson with its text to a learner who has
-   * access to its course, or to anybody when it is a free preview.
-   * PERMISSION_DENIED otherwise.
+   * GetCatalogLesson returns a published lesson with its blocks to a learner who
+   * has access to its course and has completed what must come before it, or to
+   * anybody when it is a free preview. Texts come as HTML that is safe to show as
+   * it is; what is right in a quiz never comes.
+   * NOT_FOUND (LESSON_NOT_FOUND) when no published revision has it,
+   * PERMISSION_DENIED (ACCESS_DENIED) when the learner may not read it,
+   * FAILED_PRECONDITION (PREREQUISITES_INCOMPLETE) when not yet,
+   * INVALID_ARGUMENT (LEARNER_MISSING) when it is no free preview and nobody is
+   * named.
    *
    * @generated from rpc bursar.cms.v1.CatalogService.GetCatalogLesson
    */
@@ -231,6 +503,34 @@ export const CatalogService: GenService<{
     methodKind: "unary";
     input: typeof GetCatalogLessonRequestSchema;
     output: typeof GetCatalogLessonResponseSchema;
+  },
+  /**
+   * ResolveSlug says which published course a slug leads to. NOT_FOUND
+   * (COURSE_NOT_FOUND) when it leads to none.
+   *
+   * @generated from rpc bursar.cms.v1.CatalogService.ResolveSlug
+   */
+  resolveSlug: {
+    methodKind: "unary";
+    input: typeof ResolveSlugRequestSchema;
+    output: typeof ResolveSlugResponseSchema;
+  },
+  /**
+   * SearchCatalog finds published courses and lessons by their words, the best
+   * first: a course's title counts most, then a lesson's title, then its text.
+   * Every thing is searched in the locale it would be shown in. Anybody may search
+   * all of it, and sees titles; a snippet of a lesson's text comes with free
+   * previews and with lessons that the learner may read. What is right in a quiz
+   * is not searched. INVALID_ARGUMENT (QUERY_INVALID) when the query only says
+   * what must not be there, PAGE_TOKEN_INVALID when the token belongs to another
+   * request.
+   *
+   * @generated from rpc bursar.cms.v1.CatalogService.SearchCatalog
+   */
+  searchCatalog: {
+    methodKind: "unary";
+    input: typeof SearchCatalogRequestSchema;
+    output: typeof SearchCatalogResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_bursar_cms_v1_catalog_service, 0);

@@ -5,16 +5,20 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Course, CourseRevision, Lesson, Module } from "./course_pb.ts";
+import type { Block } from "./block_pb.ts";
+import { file_bursar_cms_v1_block } from "./block_pb.ts";
+import type { Course, CourseRevision, Lesson, LessonTranslation, Module } from "./course_pb.ts";
 import { file_bursar_cms_v1_course } from "./course_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bursar/cms/v1/course_service.proto.
  */
 export const file_bursar_cms_v1_course_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJidXJzYXIvY21zL3YxL2NvdXJzZV9zZXJ2aWNlLnByb3RvEg1idXJzYXIuY21zLnYxIn8KE0NyZWF0ZUNvdXJzZVJlcXVlc3QSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESLwoEc2x1ZxgCIAEoCUIhukgechwYUDIYXlthLXowLTldKygtW2EtejAtOV0rKSokEhkKBXRpdGxlGAMgASgJQgq6SAdyBRABGMgBIj0KFENyZWF0ZUNvdXJzZVJlc3BvbnNlEiUKBmNvdXJzZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIkAKEEdldENvdXJzZVJlcXVlc3QSLAoJY291cnNlX2lkGAEgASgJQhm6SBZyFDISXmNyc19bMC05YS16XXsyNn0kIjoKEUdldENvdXJzZVJlc3BvbnNlEiUKBmNvdXJzZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIk4KEkxpc3RDb3Vyc2VzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY/wEiVgoTTGlzdENvdXJzZXNSZXNwb25zZRImCgdjb3Vyc2VzGAEgAygLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInkKEEFkZE1vZHVsZVJlcXVlc3QSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESLAoJY291cnNlX2lkGAIgASgJQhm6SBZyFDISXmNyc19bMC05YS16XXsyNn0kEhkKBXRpdGxlGAMgASgJQgq6SAdyBRABGMgBImEKEUFkZE1vZHVsZVJlc3BvbnNlEiUKBm1vZHVsZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuTW9kdWxlEiUKBmNvdXJzZRgCIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIrEBChBBZGRMZXNzb25SZXF1ZXN0EhwKCnJlcXVlc3RfaWQYASABKAlCCLpIBXIDsAEBEiwKCW1vZHVsZV9pZBgCIAEoCUIZukgWchQyEl5tb2RfWzAtOWEtel17MjZ9JBIZCgV0aXRsZRgDIAEoCUIKukgHcgUQARjIARIgCg1ib2R5X21hcmtkb3duGAQgASgJQgm6SAZyBCiAgBASFAoMZnJlZV9wcmV2aWV3GAUgASgIImEKEUFkZExlc3NvblJlc3BvbnNlEiUKBmxlc3NvbhgBIAEoCzIVLmJ1cnNhci5jbXMudjEuTGVzc29uEiUKBmNvdXJzZRgCIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIq0BChNVcGRhdGVMZXNzb25SZXF1ZXN0EiwKCWxlc3Nvbl9pZBgBIAEoCUIZukgWchQyEl5sZXNfWzAtOWEtel17MjZ9JBIVCgRldGFnGAIgASgJQge6SARyAhABEhkKBXRpdGxlGAMgASgJQgq6SAdyBRABGMgBEiAKDWJvZHlfbWFya2Rvd24YBCABKAlCCbpIBnIEKICAEBIUCgxmcmVlX3ByZXZpZXcYBSABKAgiPQoUVXBkYXRlTGVzc29uUmVzcG9uc2USJQoGY291cnNlGAEgASgLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2UiWwoUUHVibGlzaENvdXJzZVJlcXVlc3QSLAoJY291cnNlX2lkGAEgASgJQhm6SBZyFDISXmNyc19bMC05YS16XXsyNn0kEhUKBGV0YWcYAiABKAlCB7pIBHICEAEibwoVUHVibGlzaENvdXJzZVJlc3BvbnNlEiUKBmNvdXJzZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlEi8KCHJldmlzaW9uGAIgASgLMh0uYnVyc2FyLmNtcy52MS5Db3Vyc2VSZXZpc2lvbjLFBwoNQ291cnNlU2VydmljZRKKAQoMQ3JlYXRlQ291cnNlEiIuYnVyc2FyLmNtcy52MS5DcmVhdGVDb3Vyc2VSZXF1ZXN0GiMuYnVyc2FyLmNtcy52MS5DcmVhdGVDb3Vyc2VSZXNwb25zZSIxirUYLQoRY21zLmNvdXJzZXMud3JpdGUQiCcYsOoBKgpyZXF1ZXN0X2lkOgEqUAJYARJ1CglHZXRDb3Vyc2USHy5idXJzYXIuY21zLnYxLkdldENvdXJzZVJlcXVlc3QaIC5idXJzYXIuY21zLnYxLkdldENvdXJzZVJlc3BvbnNlIiWQAgGKtRgeChBjbXMuY291cnNlcy5yZWFkEIgnGLDqAToBKlACEnsKC0xpc3RDb3Vyc2VzEiEuYnVyc2FyLmNtcy52MS5MaXN0Q291cnNlc1JlcXVlc3QaIi5idXJzYXIuY21zLnYxLkxpc3RDb3Vyc2VzUmVzcG9uc2UiJZACAYq1GB4KEGNtcy5jb3Vyc2VzLnJlYWQQiCcYsOoBOgEqUAMSgQEKCUFkZE1vZHVsZRIfLmJ1cnNhci5jbXMudjEuQWRkTW9kdWxlUmVxdWVzdBogLmJ1cnNhci5jbXMudjEuQWRkTW9kdWxlUmVzcG9uc2UiMYq1GC0KEWNtcy5jb3Vyc2VzLndyaXRlEIgnGLDqASoKcmVxdWVzdF9pZDoBKlACWAESgQEKCUFkZExlc3NvbhIfLmJ1cnNhci5jbXMudjEuQWRkTGVzc29uUmVxdWVzdBogLmJ1cnNhci5jbXMudjEuQWRkTGVzc29uUmVzcG9uc2UiMYq1GC0KEWNtcy5jb3Vyc2VzLndyaXRlEIgnGLDqASoKcmVxdWVzdF9pZDoBKlACWAESfgoMVXBkYXRlTGVzc29uEiIuYnVyc2FyLmNtcy52MS5VcGRhdGVMZXNzb25SZXF1ZXN0GiMuYnVyc2FyLmNtcy52MS5VcGRhdGVMZXNzb25SZXNwb25zZSIlirUYIQoRY21zLmNvdXJzZXMud3JpdGUQiCcYsOoBOgEqUAJYARKDAQoNUHVibGlzaENvdXJzZRIjLmJ1cnNhci5jbXMudjEuUHVibGlzaENvdXJzZVJlcXVlc3QaJC5idXJzYXIuY21zLnYxLlB1Ymxpc2hDb3Vyc2VSZXNwb25zZSInirUYIwoTY21zLmNvdXJzZXMucHVibGlzaBCIJxiw6gE6ASpQAlgBGiWKtRghCgtjbXMtc2VydmljZRIHY291cnNlcxoHCMyAPRD6ASACYgZwcm90bzM", [file_buf_validate_validate, file_bursar_cms_v1_course, file_bursar_mesh_v1_policy]);
+  fileDesc("CiJidXJzYXIvY21zL3YxL2NvdXJzZV9zZXJ2aWNlLnByb3RvEg1idXJzYXIuY21zLnYxIvQBChNDcmVhdGVDb3Vyc2VSZXF1ZXN0EhwKCnJlcXVlc3RfaWQYASABKAlCCLpIBXIDsAEBEi8KBHNsdWcYAiABKAlCIbpIHnIcGFAyGF5bYS16MC05XSsoLVthLXowLTldKykqJBIZCgV0aXRsZRgDIAEoCUIKukgHcgUQARjIARIZCgdzdW1tYXJ5GAQgASgJQgi6SAVyAxjQDxJYCg5kZWZhdWx0X2xvY2FsZRgFIAEoCUJAukg9cjsYIzI3XihbYS16XXsyLDN9KC1bQS1aXVthLXpdezN9KT8oLShbQS1aXXsyfXxbMC05XXszfSkpPyk/JCI9ChRDcmVhdGVDb3Vyc2VSZXNwb25zZRIlCgZjb3Vyc2UYASABKAsyFS5idXJzYXIuY21zLnYxLkNvdXJzZSJAChBHZXRDb3Vyc2VSZXF1ZXN0EiwKCWNvdXJzZV9pZBgBIAEoCUIZukgWchQyEl5jcnNfWzAtOWEtel17MjZ9JCI6ChFHZXRDb3Vyc2VSZXNwb25zZRIlCgZjb3Vyc2UYASABKAsyFS5idXJzYXIuY21zLnYxLkNvdXJzZSJkChJMaXN0Q291cnNlc1JlcXVlc3QSFAoMc2hvd19kZWxldGVkGAMgASgIEhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxj/ASJWChNMaXN0Q291cnNlc1Jlc3BvbnNlEiYKB2NvdXJzZXMYASADKAsyFS5idXJzYXIuY21zLnYxLkNvdXJzZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkieQoQQWRkTW9kdWxlUmVxdWVzdBIcCgpyZXF1ZXN0X2lkGAEgASgJQgi6SAVyA7ABARIsCgljb3Vyc2VfaWQYAiABKAlCGbpIFnIUMhJeY3JzX1swLTlhLXpdezI2fSQSGQoFdGl0bGUYAyABKAlCCrpIB3IFEAEYyAEiYQoRQWRkTW9kdWxlUmVzcG9uc2USJQoGbW9kdWxlGAEgASgLMhUuYnVyc2FyLmNtcy52MS5Nb2R1bGUSJQoGY291cnNlGAIgASgLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2Ui6QIKEEFkZExlc3NvblJlcXVlc3QSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESLAoJbW9kdWxlX2lkGAIgASgJQhm6SBZyFDISXm1vZF9bMC05YS16XXsyNn0kEhkKBXRpdGxlGAMgASgJQgq6SAdyBRABGMgBEiAKDWJvZHlfbWFya2Rvd24YBCABKAlCCbpIBnIEKICAEBIUCgxmcmVlX3ByZXZpZXcYBSABKAgSLwoGYmxvY2tzGAYgAygLMhQuYnVyc2FyLmNtcy52MS5CbG9ja0IJukgGkgEDEMgBEkAKDHRyYW5zbGF0aW9ucxgHIAMoCzIgLmJ1cnNhci5jbXMudjEuTGVzc29uVHJhbnNsYXRpb25CCLpIBZIBAhAyEkMKF3ByZXJlcXVpc2l0ZV9sZXNzb25faWRzGAggAygJQiK6SB+SARwQMhgBIhZyFDISXmxlc19bMC05YS16XXsyNn0kImEKEUFkZExlc3NvblJlc3BvbnNlEiUKBmxlc3NvbhgBIAEoCzIVLmJ1cnNhci5jbXMudjEuTGVzc29uEiUKBmNvdXJzZRgCIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIkAKEEdldExlc3NvblJlcXVlc3QSLAoJbGVzc29uX2lkGAEgASgJQhm6SBZyFDISXmxlc19bMC05YS16XXsyNn0kIk0KEUdldExlc3NvblJlc3BvbnNlEiUKBmxlc3NvbhgBIAEoCzIVLmJ1cnNhci5jbXMudjEuTGVzc29uEhEKCWNvdXJzZV9pZBgCIAEoCSJSChZCYXRjaEdldExlc3NvbnNSZXF1ZXN0EjgKCmxlc3Nvbl9pZHMYASADKAlCJLpIIZIBHggBEGQYASIWchQyEl5sZXNfWzAtOWEtel17MjZ9JCJBChdCYXRjaEdldExlc3NvbnNSZXNwb25zZRImCgdsZXNzb25zGAEgAygLMhUuYnVyc2FyLmNtcy52MS5MZXNzb24ilAEKE1VwZGF0ZUxlc3NvblJlcXVlc3QSLQoGbGVzc29uGAEgASgLMhUuYnVyc2FyLmNtcy52MS5MZXNzb25CBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBARIVCgRldGFnGAMgASgJQge6SARyAhABImQKFFVwZGF0ZUxlc3NvblJlc3BvbnNlEiUKBmNvdXJzZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlEiUKBmxlc3NvbhgCIAEoCzIVLmJ1cnNhci5jbXMudjEuTGVzc29uIsEBChFNb3ZlTGVzc29uUmVxdWVzdBIsCglsZXNzb25faWQYASABKAlCGbpIFnIUMhJebGVzX1swLTlhLXpdezI2fSQSFQoEZXRhZxgCIAEoCUIHukgEcgIQARIvCgltb2R1bGVfaWQYAyABKAlCHLpIGXIXMhVeKG1vZF9bMC05YS16XXsyNn0pPyQSNgoQYmVmb3JlX2xlc3Nvbl9pZBgEIAEoCUIcukgZchcyFV4obGVzX1swLTlhLXpdezI2fSk/JCI7ChJNb3ZlTGVzc29uUmVzcG9uc2USJQoGY291cnNlGAEgASgLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2UiWgoTRGVsZXRlTGVzc29uUmVxdWVzdBIsCglsZXNzb25faWQYASABKAlCGbpIFnIUMhJebGVzX1swLTlhLXpdezI2fSQSFQoEZXRhZxgCIAEoCUIHukgEcgIQASI9ChREZWxldGVMZXNzb25SZXNwb25zZRIlCgZjb3Vyc2UYASABKAsyFS5idXJzYXIuY21zLnYxLkNvdXJzZSKUAQoTVXBkYXRlTW9kdWxlUmVxdWVzdBItCgZtb2R1bGUYASABKAsyFS5idXJzYXIuY21zLnYxLk1vZHVsZUIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhUKBGV0YWcYAyABKAlCB7pIBHICEAEiPQoUVXBkYXRlTW9kdWxlUmVzcG9uc2USJQoGY291cnNlGAEgASgLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2UikAEKEU1vdmVNb2R1bGVSZXF1ZXN0EiwKCW1vZHVsZV9pZBgBIAEoCUIZukgWchQyEl5tb2RfWzAtOWEtel17MjZ9JBIVCgRldGFnGAIgASgJQge6SARyAhABEjYKEGJlZm9yZV9tb2R1bGVfaWQYAyABKAlCHLpIGXIXMhVeKG1vZF9bMC05YS16XXsyNn0pPyQiOwoSTW92ZU1vZHVsZVJlc3BvbnNlEiUKBmNvdXJzZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIloKE0RlbGV0ZU1vZHVsZVJlcXVlc3QSLAoJbW9kdWxlX2lkGAEgASgJQhm6SBZyFDISXm1vZF9bMC05YS16XXsyNn0kEhUKBGV0YWcYAiABKAlCB7pIBHICEAEiPQoURGVsZXRlTW9kdWxlUmVzcG9uc2USJQoGY291cnNlGAEgASgLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2UilAEKE1VwZGF0ZUNvdXJzZVJlcXVlc3QSLQoGY291cnNlGAEgASgLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2VCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBARIVCgRldGFnGAMgASgJQge6SARyAhABIj0KFFVwZGF0ZUNvdXJzZVJlc3BvbnNlEiUKBmNvdXJzZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIloKE0RlbGV0ZUNvdXJzZVJlcXVlc3QSLAoJY291cnNlX2lkGAEgASgJQhm6SBZyFDISXmNyc19bMC05YS16XXsyNn0kEhUKBGV0YWcYAiABKAlCB7pIBHICEAEiPQoURGVsZXRlQ291cnNlUmVzcG9uc2USJQoGY291cnNlGAEgASgLMhUuYnVyc2FyLmNtcy52MS5Db3Vyc2UiRQoVVW5kZWxldGVDb3Vyc2VSZXF1ZXN0EiwKCWNvdXJzZV9pZBgBIAEoCUIZukgWchQyEl5jcnNfWzAtOWEtel17MjZ9JCI/ChZVbmRlbGV0ZUNvdXJzZVJlc3BvbnNlEiUKBmNvdXJzZRgBIAEoCzIVLmJ1cnNhci5jbXMudjEuQ291cnNlIo0BChRQdWJsaXNoQ291cnNlUmVxdWVzdBIsCgljb3Vyc2VfaWQYASABKAlCGbpIFnIUMhJeY3JzX1swLTlhLXpdezI2fSQSFQoEZXRhZxgCIAEoCUIHukgEcgIQARIwCgxwdWJsaXNoX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm8KFVB1Ymxpc2hDb3Vyc2VSZXNwb25zZRIlCgZjb3Vyc2UYASABKAsyFS5idXJzYXIuY21zLnYxLkNvdXJzZRIvCghyZXZpc2lvbhgCIAEoCzIdLmJ1cnNhci5jbXMudjEuQ291cnNlUmV2aXNpb24yhBIKDUNvdXJzZVNlcnZpY2USigEKDENyZWF0ZUNvdXJzZRIiLmJ1cnNhci5jbXMudjEuQ3JlYXRlQ291cnNlUmVxdWVzdBojLmJ1cnNhci5jbXMudjEuQ3JlYXRlQ291cnNlUmVzcG9uc2UiMYq1GC0KEWNtcy5jb3Vyc2VzLndyaXRlEIgnGLDqASoKcmVxdWVzdF9pZDoBKlACWAESdQoJR2V0Q291cnNlEh8uYnVyc2FyLmNtcy52MS5HZXRDb3Vyc2VSZXF1ZXN0GiAuYnVyc2FyLmNtcy52MS5HZXRDb3Vyc2VSZXNwb25zZSIlkAIBirUYHgoQY21zLmNvdXJzZXMucmVhZBCIJxiw6gE6ASpQAhKEAQoMVXBkYXRlQ291cnNlEiIuYnVyc2FyLmNtcy52MS5VcGRhdGVDb3Vyc2VSZXF1ZXN0GiMuYnVyc2FyLmNtcy52MS5VcGRhdGVDb3Vyc2VSZXNwb25zZSIrirUYJwoRY21zLmNvdXJzZXMud3JpdGUQiCcYsOoBKgRldGFnOgEqUAJYARKFAQoMRGVsZXRlQ291cnNlEiIuYnVyc2FyLmNtcy52MS5EZWxldGVDb3Vyc2VSZXF1ZXN0GiMuYnVyc2FyLmNtcy52MS5EZWxldGVDb3Vyc2VSZXNwb25zZSIsirUYKAoSY21zLmNvdXJzZXMuZGVsZXRlEIgnGLDqASoEZXRhZzoBKlACWAESkAEKDlVuZGVsZXRlQ291cnNlEiQuYnVyc2FyLmNtcy52MS5VbmRlbGV0ZUNvdXJzZVJlcXVlc3QaJS5idXJzYXIuY21zLnYxLlVuZGVsZXRlQ291cnNlUmVzcG9uc2UiMYq1GC0KEmNtcy5jb3Vyc2VzLmRlbGV0ZRCIJxiw6gEqCWNvdXJzZV9pZDoBKlACWAESewoLTGlzdENvdXJzZXMSIS5idXJzYXIuY21zLnYxLkxpc3RDb3Vyc2VzUmVxdWVzdBoiLmJ1cnNhci5jbXMudjEuTGlzdENvdXJzZXNSZXNwb25zZSIlkAIBirUYHgoQY21zLmNvdXJzZXMucmVhZBCIJxiw6gE6ASpQAxKBAQoJQWRkTW9kdWxlEh8uYnVyc2FyLmNtcy52MS5BZGRNb2R1bGVSZXF1ZXN0GiAuYnVyc2FyLmNtcy52MS5BZGRNb2R1bGVSZXNwb25zZSIxirUYLQoRY21zLmNvdXJzZXMud3JpdGUQiCcYsOoBKgpyZXF1ZXN0X2lkOgEqUAJYARKEAQoMVXBkYXRlTW9kdWxlEiIuYnVyc2FyLmNtcy52MS5VcGRhdGVNb2R1bGVSZXF1ZXN0GiMuYnVyc2FyLmNtcy52MS5VcGRhdGVNb2R1bGVSZXNwb25zZSIrirUYJwoRY21zLmNvdXJzZXMud3JpdGUQiCcYsOoBKgRldGFnOgEqUAJYARJ+CgpNb3ZlTW9kdWxlEiAuYnVyc2FyLmNtcy52MS5Nb3ZlTW9kdWxlUmVxdWVzdBohLmJ1cnNhci5jbXMudjEuTW92ZU1vZHVsZVJlc3BvbnNlIiuKtRgnChFjbXMuY291cnNlcy53cml0ZRCIJxiw6gEqBGV0YWc6ASpQAlgBEoQBCgxEZWxldGVNb2R1bGUSIi5idXJzYXIuY21zLnYxLkRlbGV0ZU1vZHVsZVJlcXVlc3QaIy5idXJzYXIuY21zLnYxLkRlbGV0ZU1vZHVsZVJlc3BvbnNlIiuKtRgnChFjbXMuY291cnNlcy53cml0ZRCIJxiw6gEqBGV0YWc6ASpQAlgBEoEBCglBZGRMZXNzb24SHy5idXJzYXIuY21zLnYxLkFkZExlc3NvblJlcXVlc3QaIC5idXJzYXIuY21zLnYxLkFkZExlc3NvblJlc3BvbnNlIjGKtRgtChFjbXMuY291cnNlcy53cml0ZRCIJxiw6gEqCnJlcXVlc3RfaWQ6ASpQAlgBEnUKCUdldExlc3NvbhIfLmJ1cnNhci5jbXMudjEuR2V0TGVzc29uUmVxdWVzdBogLmJ1cnNhci5jbXMudjEuR2V0TGVzc29uUmVzcG9uc2UiJZACAYq1GB4KEGNtcy5jb3Vyc2VzLnJlYWQQiCcYsOoBOgEqUAIShwEKD0JhdGNoR2V0TGVzc29ucxIlLmJ1cnNhci5jbXMudjEuQmF0Y2hHZXRMZXNzb25zUmVxdWVzdBomLmJ1cnNhci5jbXMudjEuQmF0Y2hHZXRMZXNzb25zUmVzcG9uc2UiJZACAYq1GB4KEGNtcy5jb3Vyc2VzLnJlYWQQiCcYsOoBOgEqUAMShAEKDFVwZGF0ZUxlc3NvbhIiLmJ1cnNhci5jbXMudjEuVXBkYXRlTGVzc29uUmVxdWVzdBojLmJ1cnNhci5jbXMudjEuVXBkYXRlTGVzc29uUmVzcG9uc2UiK4q1GCcKEWNtcy5jb3Vyc2VzLndyaXRlEIgnGLDqASoEZXRhZzoBKlACWAESfgoKTW92ZUxlc3NvbhIgLmJ1cnNhci5jbXMudjEuTW92ZUxlc3NvblJlcXVlc3QaIS5idXJzYXIuY21zLnYxLk1vdmVMZXNzb25SZXNwb25zZSIrirUYJwoRY21zLmNvdXJzZXMud3JpdGUQiCcYsOoBKgRldGFnOgEqUAJYARKEAQoMRGVsZXRlTGVzc29uEiIuYnVyc2FyLmNtcy52MS5EZWxldGVMZXNzb25SZXF1ZXN0GiMuYnVyc2FyLmNtcy52MS5EZWxldGVMZXNzb25SZXNwb25zZSIrirUYJwoRY21zLmNvdXJzZXMud3JpdGUQiCcYsOoBKgRldGFnOgEqUAJYARKDAQoNUHVibGlzaENvdXJzZRIjLmJ1cnNhci5jbXMudjEuUHVibGlzaENvdXJzZVJlcXVlc3QaJC5idXJzYXIuY21zLnYxLlB1Ymxpc2hDb3Vyc2VSZXNwb25zZSInirUYIwoTY21zLmNvdXJzZXMucHVibGlzaBCIJxiw6gE6ASpQAlgBGiWKtRghCgtjbXMtc2VydmljZRIHY291cnNlcxoHCMyAPRD6ASACYgZwcm90bzM", [file_buf_validate_validate, file_bursar_cms_v1_block, file_bursar_cms_v1_course, file_bursar_mesh_v1_policy, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * CreateCourseRequest describes a course.
@@ -43,6 +47,21 @@ export type CreateCourseRequest = Message<"bursar.cms.v1.CreateCourseRequest"> &
    * @generated from field: string title = 3;
    */
   title: string;
+
+  /**
+   * A few sentences in the default locale.
+   *
+   * @generated from field: string summary = 4;
+   */
+  summary: string;
+
+  /**
+   * Locale of what is not translated, a BCP 47 tag; empty means `en`. It never
+   * changes.
+   *
+   * @generated from field: string default_locale = 5;
+   */
+  defaultLocale: string;
 };
 
 /**
@@ -121,6 +140,13 @@ export const GetCourseResponseSchema: GenMessage<GetCourseResponse> = /*@__PURE_
  * @generated from message bursar.cms.v1.ListCoursesRequest
  */
 export type ListCoursesRequest = Message<"bursar.cms.v1.ListCoursesRequest"> & {
+  /**
+   * True when deleted courses are on the list too.
+   *
+   * @generated from field: bool show_deleted = 3;
+   */
+  showDeleted: boolean;
+
   /**
    * Most courses to return; zero means 50, more than 500 is lowered to 500.
    *
@@ -265,7 +291,7 @@ export type AddLessonRequest = Message<"bursar.cms.v1.AddLessonRequest"> & {
   title: string;
 
   /**
-   * Text in Markdown.
+   * Text in Markdown: short for one block of rich text. Not beside `blocks`.
    *
    * @generated from field: string body_markdown = 4;
    */
@@ -277,6 +303,27 @@ export type AddLessonRequest = Message<"bursar.cms.v1.AddLessonRequest"> & {
    * @generated from field: bool free_preview = 5;
    */
   freePreview: boolean;
+
+  /**
+   * What it shows, from top to bottom.
+   *
+   * @generated from field: repeated bursar.cms.v1.Block blocks = 6;
+   */
+  blocks: Block[];
+
+  /**
+   * The lesson in other locales.
+   *
+   * @generated from field: repeated bursar.cms.v1.LessonTranslation translations = 7;
+   */
+  translations: LessonTranslation[];
+
+  /**
+   * Lessons of the same course that must be completed before it opens.
+   *
+   * @generated from field: repeated string prerequisite_lesson_ids = 8;
+   */
+  prerequisiteLessonIds: string[];
 };
 
 /**
@@ -316,45 +363,122 @@ export const AddLessonResponseSchema: GenMessage<AddLessonResponse> = /*@__PURE_
   messageDesc(file_bursar_cms_v1_course_service, 9);
 
 /**
- * UpdateLessonRequest replaces a lesson.
+ * GetLessonRequest names a lesson.
  *
- * @generated from message bursar.cms.v1.UpdateLessonRequest
+ * @generated from message bursar.cms.v1.GetLessonRequest
  */
-export type UpdateLessonRequest = Message<"bursar.cms.v1.UpdateLessonRequest"> & {
+export type GetLessonRequest = Message<"bursar.cms.v1.GetLessonRequest"> & {
   /**
    * Lesson.
    *
    * @generated from field: string lesson_id = 1;
    */
   lessonId: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.GetLessonRequest.
+ * Use `create(GetLessonRequestSchema)` to create a new message.
+ */
+export const GetLessonRequestSchema: GenMessage<GetLessonRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 10);
+
+/**
+ * GetLessonResponse holds the lesson.
+ *
+ * @generated from message bursar.cms.v1.GetLessonResponse
+ */
+export type GetLessonResponse = Message<"bursar.cms.v1.GetLessonResponse"> & {
+  /**
+   * The lesson.
+   *
+   * @generated from field: bursar.cms.v1.Lesson lesson = 1;
+   */
+  lesson?: Lesson | undefined;
 
   /**
-   * Etag of the course it was read with.
+   * Course it belongs to.
    *
-   * @generated from field: string etag = 2;
+   * @generated from field: string course_id = 2;
+   */
+  courseId: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.GetLessonResponse.
+ * Use `create(GetLessonResponseSchema)` to create a new message.
+ */
+export const GetLessonResponseSchema: GenMessage<GetLessonResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 11);
+
+/**
+ * BatchGetLessonsRequest names lessons.
+ *
+ * @generated from message bursar.cms.v1.BatchGetLessonsRequest
+ */
+export type BatchGetLessonsRequest = Message<"bursar.cms.v1.BatchGetLessonsRequest"> & {
+  /**
+   * Lessons, of any course.
+   *
+   * @generated from field: repeated string lesson_ids = 1;
+   */
+  lessonIds: string[];
+};
+
+/**
+ * Describes the message bursar.cms.v1.BatchGetLessonsRequest.
+ * Use `create(BatchGetLessonsRequestSchema)` to create a new message.
+ */
+export const BatchGetLessonsRequestSchema: GenMessage<BatchGetLessonsRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 12);
+
+/**
+ * BatchGetLessonsResponse holds the lessons.
+ *
+ * @generated from message bursar.cms.v1.BatchGetLessonsResponse
+ */
+export type BatchGetLessonsResponse = Message<"bursar.cms.v1.BatchGetLessonsResponse"> & {
+  /**
+   * The lessons, in the order they were asked for.
+   *
+   * @generated from field: repeated bursar.cms.v1.Lesson lessons = 1;
+   */
+  lessons: Lesson[];
+};
+
+/**
+ * Describes the message bursar.cms.v1.BatchGetLessonsResponse.
+ * Use `create(BatchGetLessonsResponseSchema)` to create a new message.
+ */
+export const BatchGetLessonsResponseSchema: GenMessage<BatchGetLessonsResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 13);
+
+/**
+ * UpdateLessonRequest says what changes of a lesson.
+ *
+ * @generated from message bursar.cms.v1.UpdateLessonRequest
+ */
+export type UpdateLessonRequest = Message<"bursar.cms.v1.UpdateLessonRequest"> & {
+  /**
+   * The lesson: its id, and the new values of what the mask names.
+   *
+   * @generated from field: bursar.cms.v1.Lesson lesson = 1;
+   */
+  lesson?: Lesson | undefined;
+
+  /**
+   * Fields that change.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Etag it was read with: the lesson's own or the course's.
+   *
+   * @generated from field: string etag = 3;
    */
   etag: string;
-
-  /**
-   * Title.
-   *
-   * @generated from field: string title = 3;
-   */
-  title: string;
-
-  /**
-   * Text in Markdown.
-   *
-   * @generated from field: string body_markdown = 4;
-   */
-  bodyMarkdown: string;
-
-  /**
-   * True when anybody may read it without access to the course.
-   *
-   * @generated from field: bool free_preview = 5;
-   */
-  freePreview: boolean;
 };
 
 /**
@@ -362,11 +486,11 @@ export type UpdateLessonRequest = Message<"bursar.cms.v1.UpdateLessonRequest"> &
  * Use `create(UpdateLessonRequestSchema)` to create a new message.
  */
 export const UpdateLessonRequestSchema: GenMessage<UpdateLessonRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_course_service, 10);
+  messageDesc(file_bursar_cms_v1_course_service, 14);
 
 /**
- * UpdateLessonResponse holds the course after the change, without the texts of
- * its lessons.
+ * UpdateLessonResponse holds the lesson, and the course after the change without
+ * the texts of its lessons.
  *
  * @generated from message bursar.cms.v1.UpdateLessonResponse
  */
@@ -377,6 +501,13 @@ export type UpdateLessonResponse = Message<"bursar.cms.v1.UpdateLessonResponse">
    * @generated from field: bursar.cms.v1.Course course = 1;
    */
   course?: Course | undefined;
+
+  /**
+   * The lesson.
+   *
+   * @generated from field: bursar.cms.v1.Lesson lesson = 2;
+   */
+  lesson?: Lesson | undefined;
 };
 
 /**
@@ -384,7 +515,434 @@ export type UpdateLessonResponse = Message<"bursar.cms.v1.UpdateLessonResponse">
  * Use `create(UpdateLessonResponseSchema)` to create a new message.
  */
 export const UpdateLessonResponseSchema: GenMessage<UpdateLessonResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_course_service, 11);
+  messageDesc(file_bursar_cms_v1_course_service, 15);
+
+/**
+ * MoveLessonRequest says where a lesson goes.
+ *
+ * @generated from message bursar.cms.v1.MoveLessonRequest
+ */
+export type MoveLessonRequest = Message<"bursar.cms.v1.MoveLessonRequest"> & {
+  /**
+   * Lesson.
+   *
+   * @generated from field: string lesson_id = 1;
+   */
+  lessonId: string;
+
+  /**
+   * Etag it was read with: the lesson's own or the course's.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Module of the same course; empty: the one it is in.
+   *
+   * @generated from field: string module_id = 3;
+   */
+  moduleId: string;
+
+  /**
+   * Lesson of that module that comes right after it; empty: it goes to the end.
+   *
+   * @generated from field: string before_lesson_id = 4;
+   */
+  beforeLessonId: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.MoveLessonRequest.
+ * Use `create(MoveLessonRequestSchema)` to create a new message.
+ */
+export const MoveLessonRequestSchema: GenMessage<MoveLessonRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 16);
+
+/**
+ * MoveLessonResponse holds the course after the change, without the texts of
+ * its lessons.
+ *
+ * @generated from message bursar.cms.v1.MoveLessonResponse
+ */
+export type MoveLessonResponse = Message<"bursar.cms.v1.MoveLessonResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.MoveLessonResponse.
+ * Use `create(MoveLessonResponseSchema)` to create a new message.
+ */
+export const MoveLessonResponseSchema: GenMessage<MoveLessonResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 17);
+
+/**
+ * DeleteLessonRequest names a lesson.
+ *
+ * @generated from message bursar.cms.v1.DeleteLessonRequest
+ */
+export type DeleteLessonRequest = Message<"bursar.cms.v1.DeleteLessonRequest"> & {
+  /**
+   * Lesson.
+   *
+   * @generated from field: string lesson_id = 1;
+   */
+  lessonId: string;
+
+  /**
+   * Etag it was read with: the lesson's own or the course's.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.DeleteLessonRequest.
+ * Use `create(DeleteLessonRequestSchema)` to create a new message.
+ */
+export const DeleteLessonRequestSchema: GenMessage<DeleteLessonRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 18);
+
+/**
+ * DeleteLessonResponse holds the course after the change, without the texts of
+ * its lessons.
+ *
+ * @generated from message bursar.cms.v1.DeleteLessonResponse
+ */
+export type DeleteLessonResponse = Message<"bursar.cms.v1.DeleteLessonResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.DeleteLessonResponse.
+ * Use `create(DeleteLessonResponseSchema)` to create a new message.
+ */
+export const DeleteLessonResponseSchema: GenMessage<DeleteLessonResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 19);
+
+/**
+ * UpdateModuleRequest says what changes of a module.
+ *
+ * @generated from message bursar.cms.v1.UpdateModuleRequest
+ */
+export type UpdateModuleRequest = Message<"bursar.cms.v1.UpdateModuleRequest"> & {
+  /**
+   * The module: its id, and the new values of what the mask names.
+   *
+   * @generated from field: bursar.cms.v1.Module module = 1;
+   */
+  module?: Module | undefined;
+
+  /**
+   * Fields that change.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Etag it was read with: the module's own or the course's.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UpdateModuleRequest.
+ * Use `create(UpdateModuleRequestSchema)` to create a new message.
+ */
+export const UpdateModuleRequestSchema: GenMessage<UpdateModuleRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 20);
+
+/**
+ * UpdateModuleResponse holds the course after the change, without the texts of
+ * its lessons.
+ *
+ * @generated from message bursar.cms.v1.UpdateModuleResponse
+ */
+export type UpdateModuleResponse = Message<"bursar.cms.v1.UpdateModuleResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UpdateModuleResponse.
+ * Use `create(UpdateModuleResponseSchema)` to create a new message.
+ */
+export const UpdateModuleResponseSchema: GenMessage<UpdateModuleResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 21);
+
+/**
+ * MoveModuleRequest says where a module goes.
+ *
+ * @generated from message bursar.cms.v1.MoveModuleRequest
+ */
+export type MoveModuleRequest = Message<"bursar.cms.v1.MoveModuleRequest"> & {
+  /**
+   * Module.
+   *
+   * @generated from field: string module_id = 1;
+   */
+  moduleId: string;
+
+  /**
+   * Etag it was read with: the module's own or the course's.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Module of the same course that comes right after it; empty: it goes to the end.
+   *
+   * @generated from field: string before_module_id = 3;
+   */
+  beforeModuleId: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.MoveModuleRequest.
+ * Use `create(MoveModuleRequestSchema)` to create a new message.
+ */
+export const MoveModuleRequestSchema: GenMessage<MoveModuleRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 22);
+
+/**
+ * MoveModuleResponse holds the course after the change, without the texts of
+ * its lessons.
+ *
+ * @generated from message bursar.cms.v1.MoveModuleResponse
+ */
+export type MoveModuleResponse = Message<"bursar.cms.v1.MoveModuleResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.MoveModuleResponse.
+ * Use `create(MoveModuleResponseSchema)` to create a new message.
+ */
+export const MoveModuleResponseSchema: GenMessage<MoveModuleResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 23);
+
+/**
+ * DeleteModuleRequest names a module.
+ *
+ * @generated from message bursar.cms.v1.DeleteModuleRequest
+ */
+export type DeleteModuleRequest = Message<"bursar.cms.v1.DeleteModuleRequest"> & {
+  /**
+   * Module.
+   *
+   * @generated from field: string module_id = 1;
+   */
+  moduleId: string;
+
+  /**
+   * Etag it was read with: the module's own or the course's.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.DeleteModuleRequest.
+ * Use `create(DeleteModuleRequestSchema)` to create a new message.
+ */
+export const DeleteModuleRequestSchema: GenMessage<DeleteModuleRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 24);
+
+/**
+ * DeleteModuleResponse holds the course after the change, without the texts of
+ * its lessons.
+ *
+ * @generated from message bursar.cms.v1.DeleteModuleResponse
+ */
+export type DeleteModuleResponse = Message<"bursar.cms.v1.DeleteModuleResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.DeleteModuleResponse.
+ * Use `create(DeleteModuleResponseSchema)` to create a new message.
+ */
+export const DeleteModuleResponseSchema: GenMessage<DeleteModuleResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 25);
+
+/**
+ * UpdateCourseRequest says what changes of a course.
+ *
+ * @generated from message bursar.cms.v1.UpdateCourseRequest
+ */
+export type UpdateCourseRequest = Message<"bursar.cms.v1.UpdateCourseRequest"> & {
+  /**
+   * The course: its id, and the new values of what the mask names.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+
+  /**
+   * Fields that change.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Etag it was read with.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UpdateCourseRequest.
+ * Use `create(UpdateCourseRequestSchema)` to create a new message.
+ */
+export const UpdateCourseRequestSchema: GenMessage<UpdateCourseRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 26);
+
+/**
+ * UpdateCourseResponse holds the course after the change, without the texts of
+ * its lessons.
+ *
+ * @generated from message bursar.cms.v1.UpdateCourseResponse
+ */
+export type UpdateCourseResponse = Message<"bursar.cms.v1.UpdateCourseResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UpdateCourseResponse.
+ * Use `create(UpdateCourseResponseSchema)` to create a new message.
+ */
+export const UpdateCourseResponseSchema: GenMessage<UpdateCourseResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 27);
+
+/**
+ * DeleteCourseRequest names a course.
+ *
+ * @generated from message bursar.cms.v1.DeleteCourseRequest
+ */
+export type DeleteCourseRequest = Message<"bursar.cms.v1.DeleteCourseRequest"> & {
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 1;
+   */
+  courseId: string;
+
+  /**
+   * Etag of the whole tree.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.DeleteCourseRequest.
+ * Use `create(DeleteCourseRequestSchema)` to create a new message.
+ */
+export const DeleteCourseRequestSchema: GenMessage<DeleteCourseRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 28);
+
+/**
+ * DeleteCourseResponse holds the course, with the time until which it can be
+ * undeleted.
+ *
+ * @generated from message bursar.cms.v1.DeleteCourseResponse
+ */
+export type DeleteCourseResponse = Message<"bursar.cms.v1.DeleteCourseResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.DeleteCourseResponse.
+ * Use `create(DeleteCourseResponseSchema)` to create a new message.
+ */
+export const DeleteCourseResponseSchema: GenMessage<DeleteCourseResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 29);
+
+/**
+ * UndeleteCourseRequest names a course.
+ *
+ * @generated from message bursar.cms.v1.UndeleteCourseRequest
+ */
+export type UndeleteCourseRequest = Message<"bursar.cms.v1.UndeleteCourseRequest"> & {
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 1;
+   */
+  courseId: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UndeleteCourseRequest.
+ * Use `create(UndeleteCourseRequestSchema)` to create a new message.
+ */
+export const UndeleteCourseRequestSchema: GenMessage<UndeleteCourseRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 30);
+
+/**
+ * UndeleteCourseResponse holds the course.
+ *
+ * @generated from message bursar.cms.v1.UndeleteCourseResponse
+ */
+export type UndeleteCourseResponse = Message<"bursar.cms.v1.UndeleteCourseResponse"> & {
+  /**
+   * The course.
+   *
+   * @generated from field: bursar.cms.v1.Course course = 1;
+   */
+  course?: Course | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UndeleteCourseResponse.
+ * Use `create(UndeleteCourseResponseSchema)` to create a new message.
+ */
+export const UndeleteCourseResponseSchema: GenMessage<UndeleteCourseResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_course_service, 31);
 
 /**
  * PublishCourseRequest names the course and the draft that was looked at.
@@ -405,6 +963,14 @@ export type PublishCourseRequest = Message<"bursar.cms.v1.PublishCourseRequest">
    * @generated from field: string etag = 2;
    */
   etag: string;
+
+  /**
+   * When learners see it, to the millisecond; absent means now. At most five years
+   * ahead; INVALID_ARGUMENT when it has passed.
+   *
+   * @generated from field: google.protobuf.Timestamp publish_time = 3;
+   */
+  publishTime?: Timestamp | undefined;
 };
 
 /**
@@ -412,7 +978,7 @@ export type PublishCourseRequest = Message<"bursar.cms.v1.PublishCourseRequest">
  * Use `create(PublishCourseRequestSchema)` to create a new message.
  */
 export const PublishCourseRequestSchema: GenMessage<PublishCourseRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_course_service, 12);
+  messageDesc(file_bursar_cms_v1_course_service, 32);
 
 /**
  * PublishCourseResponse holds the course and what was published, both without
@@ -429,7 +995,7 @@ export type PublishCourseResponse = Message<"bursar.cms.v1.PublishCourseResponse
   course?: Course | undefined;
 
   /**
-   * The revision that learners see now.
+   * The revision that learners see from its publish time on.
    *
    * @generated from field: bursar.cms.v1.CourseRevision revision = 2;
    */
@@ -441,7 +1007,7 @@ export type PublishCourseResponse = Message<"bursar.cms.v1.PublishCourseResponse
  * Use `create(PublishCourseResponseSchema)` to create a new message.
  */
 export const PublishCourseResponseSchema: GenMessage<PublishCourseResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_course_service, 13);
+  messageDesc(file_bursar_cms_v1_course_service, 33);
 
 /**
  * CourseService is where authors make courses. Every create is safe to repeat;
@@ -471,6 +1037,43 @@ export const CourseService: GenService<{
     output: typeof GetCourseResponseSchema;
   },
   /**
+   * UpdateCourse changes what the mask names of a course itself: `title`, `summary`,
+   * `slug`, `translations`, `prerequisite_course_ids` or `completion_rule`. A new slug
+   * counts at once, for learners too, and the former one redirects. ABORTED when one
+   * of these was changed since the etag; FAILED_PRECONDITION when a course would be
+   * its own prerequisite, be it through others, or is archived; ALREADY_EXISTS when
+   * another course has or had the slug; INVALID_ARGUMENT tells everything that is wrong.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.UpdateCourse
+   */
+  updateCourse: {
+    methodKind: "unary";
+    input: typeof UpdateCourseRequestSchema;
+    output: typeof UpdateCourseResponseSchema;
+  },
+  /**
+   * DeleteCourse takes a course away. It can be undeleted for 30 days.
+   * FAILED_PRECONDITION when learners see it, or will: unpublish it first.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.DeleteCourse
+   */
+  deleteCourse: {
+    methodKind: "unary";
+    input: typeof DeleteCourseRequestSchema;
+    output: typeof DeleteCourseResponseSchema;
+  },
+  /**
+   * UndeleteCourse brings a deleted course back, as it was. FAILED_PRECONDITION when
+   * it is not deleted, NOT_FOUND when it is too late.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.UndeleteCourse
+   */
+  undeleteCourse: {
+    methodKind: "unary";
+    input: typeof UndeleteCourseRequestSchema;
+    output: typeof UndeleteCourseResponseSchema;
+  },
+  /**
    * ListCourses returns a page of courses without their modules, newest first.
    *
    * @generated from rpc bursar.cms.v1.CourseService.ListCourses
@@ -491,6 +1094,40 @@ export const CourseService: GenService<{
     output: typeof AddModuleResponseSchema;
   },
   /**
+   * UpdateModule changes what the mask names of a module: `title` or `translations`.
+   * ABORTED when the module was changed or moved since the etag.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.UpdateModule
+   */
+  updateModule: {
+    methodKind: "unary";
+    input: typeof UpdateModuleRequestSchema;
+    output: typeof UpdateModuleResponseSchema;
+  },
+  /**
+   * MoveModule puts a module before another of its course, or at the end. No other
+   * module moves. ABORTED when it was changed or moved since the etag.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.MoveModule
+   */
+  moveModule: {
+    methodKind: "unary";
+    input: typeof MoveModuleRequestSchema;
+    output: typeof MoveModuleResponseSchema;
+  },
+  /**
+   * DeleteModule takes a module away with its lessons. Published revisions keep
+   * them. ABORTED when it or one of its lessons was changed since the etag;
+   * FAILED_PRECONDITION when a lesson elsewhere needs one of its lessons first.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.DeleteModule
+   */
+  deleteModule: {
+    methodKind: "unary";
+    input: typeof DeleteModuleRequestSchema;
+    output: typeof DeleteModuleResponseSchema;
+  },
+  /**
    * AddLesson puts a lesson at the end of a module.
    *
    * @generated from rpc bursar.cms.v1.CourseService.AddLesson
@@ -501,8 +1138,33 @@ export const CourseService: GenService<{
     output: typeof AddLessonResponseSchema;
   },
   /**
-   * UpdateLesson replaces a lesson's title, text and preview. ABORTED when the
-   * course was changed since the etag.
+   * GetLesson returns one lesson of a draft, whole, with its etag. NOT_FOUND when
+   * there is none.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.GetLesson
+   */
+  getLesson: {
+    methodKind: "unary";
+    input: typeof GetLessonRequestSchema;
+    output: typeof GetLessonResponseSchema;
+  },
+  /**
+   * BatchGetLessons returns lessons of drafts in the order they were asked for.
+   * NOT_FOUND, and nothing is returned, when one of them is not there.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.BatchGetLessons
+   */
+  batchGetLessons: {
+    methodKind: "unary";
+    input: typeof BatchGetLessonsRequestSchema;
+    output: typeof BatchGetLessonsResponseSchema;
+  },
+  /**
+   * UpdateLesson changes what the mask names of a lesson: `title`, `free_preview`,
+   * `blocks`, `translations` or `prerequisite_lesson_ids`. Blocks are replaced as a
+   * whole; those that keep their id stay the same blocks. ABORTED when the lesson was
+   * changed or moved since the etag; changes of other lessons do not matter.
+   * INVALID_ARGUMENT tells everything that is wrong with the lesson.
    *
    * @generated from rpc bursar.cms.v1.CourseService.UpdateLesson
    */
@@ -512,9 +1174,35 @@ export const CourseService: GenService<{
     output: typeof UpdateLessonResponseSchema;
   },
   /**
-   * PublishCourse makes the draft, whole, the revision that learners see. ABORTED
-   * when the course was changed since the etag; FAILED_PRECONDITION when it has no
-   * lesson.
+   * MoveLesson puts a lesson into a module of its course, before another lesson or at
+   * the end. No other lesson moves. ABORTED when it was changed or moved since the
+   * etag.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.MoveLesson
+   */
+  moveLesson: {
+    methodKind: "unary";
+    input: typeof MoveLessonRequestSchema;
+    output: typeof MoveLessonResponseSchema;
+  },
+  /**
+   * DeleteLesson takes a lesson away. Published revisions keep it.
+   * FAILED_PRECONDITION when another lesson needs it first. ABORTED when it was
+   * changed or moved since the etag.
+   *
+   * @generated from rpc bursar.cms.v1.CourseService.DeleteLesson
+   */
+  deleteLesson: {
+    methodKind: "unary";
+    input: typeof DeleteLessonRequestSchema;
+    output: typeof DeleteLessonResponseSchema;
+  },
+  /**
+   * PublishCourse makes the draft, whole, a revision that never changes, and shows
+   * it to learners, now or at a time. A course has one scheduled revision at most:
+   * every publication takes the place of what was scheduled. Content that learners
+   * see already makes no second revision. ABORTED when the course was changed since
+   * the etag; FAILED_PRECONDITION when it has no lesson or is ARCHIVED.
    *
    * @generated from rpc bursar.cms.v1.CourseService.PublishCourse
    */

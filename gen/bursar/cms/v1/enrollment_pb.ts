@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/cms/v1/enrollment.proto.
  */
 export const file_bursar_cms_v1_enrollment: GenFile = /*@__PURE__*/
-  fileDesc("Ch5idXJzYXIvY21zL3YxL2Vucm9sbG1lbnQucHJvdG8SDWJ1cnNhci5jbXMudjEingIKBUdyYW50EhgKCGdyYW50X2lkGAEgASgJQgaKtRgCGAESGgoKcGF5bWVudF9pZBgCIAEoCUIGirUYAhgBEhgKCG9yZGVyX2lkGAMgASgJQgaKtRgCGAESKAoFc3RhdGUYBCABKA4yGS5idXJzYXIuY21zLnYxLkdyYW50U3RhdGUSFgoOc291cmNlX3ZlcnNpb24YBSABKAMSNwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAESLwoLdXBkYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCWxlZGdlcl9pZBgIIAEoCUIGirUYAhgBItMBCgpFbnJvbGxtZW50EhwKCmxlYXJuZXJfaWQYASABKAlCCIq1GAQIAxgBEhkKCWNvdXJzZV9pZBgCIAEoCUIGirUYAhgBEi0KBXN0YXRlGAMgASgOMh4uYnVyc2FyLmNtcy52MS5FbnJvbGxtZW50U3RhdGUSJAoGZ3JhbnRzGAQgAygLMhQuYnVyc2FyLmNtcy52MS5HcmFudBI3CgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYASqLAQoKR3JhbnRTdGF0ZRIbChdHUkFOVF9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkdSQU5UX1NUQVRFX0FDVElWRRABEhkKFUdSQU5UX1NUQVRFX1NVU1BFTkRFRBACEhcKE0dSQU5UX1NUQVRFX1JFVk9LRUQQAxIUChBHUkFOVF9TVEFURV9WT0lEEAQqjgEKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIeChpFTlJPTExNRU5UX1NUQVRFX1NVU1BFTkRFRBACEhwKGEVOUk9MTE1FTlRfU1RBVEVfUkVWT0tFRBADYgZwcm90bzM", [file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
+  fileDesc("Ch5idXJzYXIvY21zL3YxL2Vucm9sbG1lbnQucHJvdG8SDWJ1cnNhci5jbXMudjEi4QQKBUdyYW50EhgKCGdyYW50X2lkGAEgASgJQgaKtRgCGAESGgoKcGF5bWVudF9pZBgCIAEoCUIGirUYAhgBEhgKCG9yZGVyX2lkGAMgASgJQgaKtRgCGAESKAoFc3RhdGUYBCABKA4yGS5idXJzYXIuY21zLnYxLkdyYW50U3RhdGUSFgoOc291cmNlX3ZlcnNpb24YBSABKAMSNwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAESLwoLdXBkYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCWxlZGdlcl9pZBgIIAEoCUIGirUYAhgBEhoKCmxlYXJuZXJfaWQYCSABKAlCBoq1GAIIAxIZCgljb3Vyc2VfaWQYCiABKAlCBoq1GAIYARIyCgZzb3VyY2UYCyABKA4yGi5idXJzYXIuY21zLnYxLkdyYW50U291cmNlQgaKtRgCGAESGQoJc291cmNlX2lkGAwgASgJQgaKtRgCGAESLgoKc3RhcnRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKBnJlYXNvbhgPIAEoCUIGirUYAggDEhUKBWFjdG9yGBAgASgJQgaKtRgCCAMSHQoNcmV2b2tlX3JlYXNvbhgRIAEoCUIGirUYAggDEgwKBGV0YWcYEiABKAkihAIKCkVucm9sbG1lbnQSHAoKbGVhcm5lcl9pZBgBIAEoCUIIirUYBAgDGAESGQoJY291cnNlX2lkGAIgASgJQgaKtRgCGAESLQoFc3RhdGUYAyABKA4yHi5idXJzYXIuY21zLnYxLkVucm9sbG1lbnRTdGF0ZRIkCgZncmFudHMYBCADKAsyFC5idXJzYXIuY21zLnYxLkdyYW50EjcKC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqnAQoLR3JhbnRTb3VyY2USHAoYR1JBTlRfU09VUkNFX1VOU1BFQ0lGSUVEEAASGAoUR1JBTlRfU09VUkNFX1BBWU1FTlQQARIXChNHUkFOVF9TT1VSQ0VfTUFOVUFMEAISFwoTR1JBTlRfU09VUkNFX0NPVVBPThADEhcKE0dSQU5UX1NPVVJDRV9DT0hPUlQQBBIVChFHUkFOVF9TT1VSQ0VfR0lGVBAFKqQBCgpHcmFudFN0YXRlEhsKF0dSQU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSR1JBTlRfU1RBVEVfQUNUSVZFEAESGQoVR1JBTlRfU1RBVEVfU1VTUEVOREVEEAISFwoTR1JBTlRfU1RBVEVfUkVWT0tFRBADEhQKEEdSQU5UX1NUQVRFX1ZPSUQQBBIXChNHUkFOVF9TVEFURV9FWFBJUkVEEAUqrAEKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIeChpFTlJPTExNRU5UX1NUQVRFX1NVU1BFTkRFRBACEhwKGEVOUk9MTE1FTlRfU1RBVEVfUkVWT0tFRBADEhwKGEVOUk9MTE1FTlRfU1RBVEVfRVhQSVJFRBAEYgZwcm90bzM", [file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * Grant is one reason for access to a course.
@@ -29,28 +29,29 @@ export type Grant = Message<"bursar.cms.v1.Grant"> & {
   grantId: string;
 
   /**
-   * Payment it comes from.
+   * Payment it comes from; empty when none.
    *
    * @generated from field: string payment_id = 2;
    */
   paymentId: string;
 
   /**
-   * Order it comes from.
+   * Order it comes from; empty when none.
    *
    * @generated from field: string order_id = 3;
    */
   orderId: string;
 
   /**
-   * Whether it opens the course.
+   * Whether it opens the course now.
    *
    * @generated from field: bursar.cms.v1.GrantState state = 4;
    */
   state: GrantState;
 
   /**
-   * Ledger sequence of the payment's totals that made it so.
+   * What made it so: of a payment, the ledger sequence of its totals; of any
+   * other source, a number that every change raises.
    *
    * @generated from field: int64 source_version = 5;
    */
@@ -64,18 +65,91 @@ export type Grant = Message<"bursar.cms.v1.Grant"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * When its state last changed.
+   * When it last changed. That its time ran out is no change.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 7;
    */
   updateTime?: Timestamp | undefined;
 
   /**
-   * Ledger that holds the payment.
+   * Ledger that holds the payment; empty when it comes from none.
    *
    * @generated from field: string ledger_id = 8;
    */
   ledgerId: string;
+
+  /**
+   * Learner.
+   *
+   * @generated from field: string learner_id = 9;
+   */
+  learnerId: string;
+
+  /**
+   * Course it opens.
+   *
+   * @generated from field: string course_id = 10;
+   */
+  courseId: string;
+
+  /**
+   * Where it comes from.
+   *
+   * @generated from field: bursar.cms.v1.GrantSource source = 11;
+   */
+  source: GrantSource;
+
+  /**
+   * Name of the source among its kind: the payment, the free order, the cohort,
+   * or whatever whoever granted it by hand refers to.
+   *
+   * @generated from field: string source_id = 12;
+   */
+  sourceId: string;
+
+  /**
+   * When its time began: of a payment, when it was paid.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 13;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * When its time runs out, exact by the clock; absent when it never does.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 14;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Why it was granted, in the words of who did; empty where an order or a
+   * payment says it.
+   *
+   * @generated from field: string reason = 15;
+   */
+  reason: string;
+
+  /**
+   * Who granted it: `<service>`, or `<service>/<end user>`; empty where an order
+   * or a payment did.
+   *
+   * @generated from field: string actor = 16;
+   */
+  actor: string;
+
+  /**
+   * Why it was revoked, in the words of who did.
+   *
+   * @generated from field: string revoke_reason = 17;
+   */
+  revokeReason: string;
+
+  /**
+   * Version of it, to send with a change.
+   *
+   * @generated from field: string etag = 18;
+   */
+  etag: string;
 };
 
 /**
@@ -86,7 +160,8 @@ export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
   messageDesc(file_bursar_cms_v1_enrollment, 0);
 
 /**
- * Enrollment is a learner's access to a course, derived from its grants.
+ * Enrollment is a learner's access to a course, derived from its grants and the
+ * clock.
  *
  * @generated from message bursar.cms.v1.Enrollment
  */
@@ -106,7 +181,7 @@ export type Enrollment = Message<"bursar.cms.v1.Enrollment"> & {
   courseId: string;
 
   /**
-   * Sum of its grants.
+   * Sum of its grants, now.
    *
    * @generated from field: bursar.cms.v1.EnrollmentState state = 3;
    */
@@ -125,6 +200,14 @@ export type Enrollment = Message<"bursar.cms.v1.Enrollment"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 5;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * When the access there is runs out; absent when it never does, and when there
+   * is none.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 6;
+   */
+  expireTime?: Timestamp | undefined;
 };
 
 /**
@@ -133,6 +216,68 @@ export type Enrollment = Message<"bursar.cms.v1.Enrollment"> & {
  */
 export const EnrollmentSchema: GenMessage<Enrollment> = /*@__PURE__*/
   messageDesc(file_bursar_cms_v1_enrollment, 1);
+
+/**
+ * GrantSource is where a grant comes from.
+ *
+ * @generated from enum bursar.cms.v1.GrantSource
+ */
+export const GrantSource = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: GRANT_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * A payment for an order; the ledger's totals alone move it.
+   *
+   * @generated from enum value: GRANT_SOURCE_PAYMENT = 1;
+   */
+  PAYMENT: 1,
+
+  /**
+   * Somebody of the school, by hand.
+   *
+   * @generated from enum value: GRANT_SOURCE_MANUAL = 2;
+   */
+  MANUAL: 2,
+
+  /**
+   * An order that a coupon made free.
+   *
+   * @generated from enum value: GRANT_SOURCE_COUPON = 3;
+   */
+  COUPON: 3,
+
+  /**
+   * A cohort that the learner belongs to.
+   *
+   * @generated from enum value: GRANT_SOURCE_COHORT = 4;
+   */
+  COHORT: 4,
+
+  /**
+   * A gift of somebody else's.
+   *
+   * @generated from enum value: GRANT_SOURCE_GIFT = 5;
+   */
+  GIFT: 5,
+} as const;
+
+/**
+ * GrantSource is where a grant comes from.
+ *
+ * @generated from enum bursar.cms.v1.GrantSource
+ */
+export type GrantSource = (typeof GrantSource)[keyof typeof GrantSource] | UnknownEnum;
+
+/**
+ * Describes the enum bursar.cms.v1.GrantSource.
+ */
+export const GrantSourceSchema: GenEnum<GrantSource> = /*@__PURE__*/
+  enumDesc(file_bursar_cms_v1_enrollment, 0);
 
 /**
  * GrantState is whether a grant opens its course.
@@ -162,7 +307,8 @@ export const GrantState = {
   SUSPENDED: 2,
 
   /**
-   * Its payment was refunded or lost; it opens nothing any more.
+   * Its payment was refunded or lost, or somebody revoked it; it opens nothing
+   * any more.
    *
    * @generated from enum value: GRANT_STATE_REVOKED = 3;
    */
@@ -174,6 +320,13 @@ export const GrantState = {
    * @generated from enum value: GRANT_STATE_VOID = 4;
    */
   VOID: 4,
+
+  /**
+   * Its time has run out.
+   *
+   * @generated from enum value: GRANT_STATE_EXPIRED = 5;
+   */
+  EXPIRED: 5,
 } as const;
 
 /**
@@ -187,7 +340,7 @@ export type GrantState = (typeof GrantState)[keyof typeof GrantState] | UnknownE
  * Describes the enum bursar.cms.v1.GrantState.
  */
 export const GrantStateSchema: GenEnum<GrantState> = /*@__PURE__*/
-  enumDesc(file_bursar_cms_v1_enrollment, 0);
+  enumDesc(file_bursar_cms_v1_enrollment, 1);
 
 /**
  * EnrollmentState sums up the grants of an enrollment.
@@ -217,11 +370,18 @@ export const EnrollmentState = {
   SUSPENDED: 2,
 
   /**
-   * No grant is active or suspended.
+   * Every grant was revoked.
    *
    * @generated from enum value: ENROLLMENT_STATE_REVOKED = 3;
    */
   REVOKED: 3,
+
+  /**
+   * No grant is active or suspended, and the time of at least one ran out.
+   *
+   * @generated from enum value: ENROLLMENT_STATE_EXPIRED = 4;
+   */
+  EXPIRED: 4,
 } as const;
 
 /**
@@ -235,5 +395,5 @@ export type EnrollmentState = (typeof EnrollmentState)[keyof typeof EnrollmentSt
  * Describes the enum bursar.cms.v1.EnrollmentState.
  */
 export const EnrollmentStateSchema: GenEnum<EnrollmentState> = /*@__PURE__*/
-  enumDesc(file_bursar_cms_v1_enrollment, 1);
+  enumDesc(file_bursar_cms_v1_enrollment, 2);
 

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/cms/v1/enrollment_service.proto.
  */
 export const file_bursar_cms_v1_enrollment_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZidXJzYXIvY21zL3YxL2Vucm9sbG1lbnRfc2VydmljZS5wcm90bxINYnVyc2FyLmNtcy52MSJmChJDaGVja0FjY2Vzc1JlcXVlc3QSIgoKbGVhcm5lcl9pZBgBIAEoCUIOukgFcgMYgAGKtRgCCAMSLAoJY291cnNlX2lkGAIgASgJQhm6SBZyFDISXmNyc19bMC05YS16XXsyNn0kIlMKE0NoZWNrQWNjZXNzUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBIrCgZyZWFzb24YAiABKA4yGy5idXJzYXIuY21zLnYxLkFjY2Vzc1JlYXNvbiJoChRHZXRFbnJvbGxtZW50UmVxdWVzdBIiCgpsZWFybmVyX2lkGAEgASgJQg66SAVyAxiAAYq1GAIIAxIsCgljb3Vyc2VfaWQYAiABKAlCGbpIFnIUMhJeY3JzX1swLTlhLXpdezI2fSQiRgoVR2V0RW5yb2xsbWVudFJlc3BvbnNlEi0KCmVucm9sbG1lbnQYASABKAsyGS5idXJzYXIuY21zLnYxLkVucm9sbG1lbnQidgoWTGlzdEVucm9sbG1lbnRzUmVxdWVzdBIiCgpsZWFybmVyX2lkGAEgASgJQg66SAVyAxiAAYq1GAIIAxIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY/wEiYgoXTGlzdEVucm9sbG1lbnRzUmVzcG9uc2USLgoLZW5yb2xsbWVudHMYASADKAsyGS5idXJzYXIuY21zLnYxLkVucm9sbG1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKqABCgxBY2Nlc3NSZWFzb24SHQoZQUNDRVNTX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFUFDQ0VTU19SRUFTT05fR1JBTlRFRBABEhsKF0FDQ0VTU19SRUFTT05fU1VTUEVOREVEEAISGQoVQUNDRVNTX1JFQVNPTl9SRVZPS0VEEAMSHgoaQUNDRVNTX1JFQVNPTl9OT1RfRU5ST0xMRUQQBDLZAwoRRW5yb2xsbWVudFNlcnZpY2USggEKC0NoZWNrQWNjZXNzEiEuYnVyc2FyLmNtcy52MS5DaGVja0FjY2Vzc1JlcXVlc3QaIi5idXJzYXIuY21zLnYxLkNoZWNrQWNjZXNzUmVzcG9uc2UiLJACAYq1GCUKD2Ntcy5hY2Nlc3MucmVhZBCIJxiw6gEwAToBKkoECDIQAlABEocBCg1HZXRFbnJvbGxtZW50EiMuYnVyc2FyLmNtcy52MS5HZXRFbnJvbGxtZW50UmVxdWVzdBokLmJ1cnNhci5jbXMudjEuR2V0RW5yb2xsbWVudFJlc3BvbnNlIiuQAgGKtRgkChRjbXMuZW5yb2xsbWVudHMucmVhZBCIJxiw6gEwAToBKlACEo0BCg9MaXN0RW5yb2xsbWVudHMSJS5idXJzYXIuY21zLnYxLkxpc3RFbnJvbGxtZW50c1JlcXVlc3QaJi5idXJzYXIuY21zLnYxLkxpc3RFbnJvbGxtZW50c1Jlc3BvbnNlIiuQAgGKtRgkChRjbXMuZW5yb2xsbWVudHMucmVhZBCIJxiw6gEwAToBKlADGiWKtRghCgtjbXMtc2VydmljZRIHY291cnNlcxoHCMyAPRD6ASADYgZwcm90bzM", [file_buf_validate_validate, file_bursar_cms_v1_enrollment, file_bursar_mesh_v1_policy]);
+  fileDesc("CiZidXJzYXIvY21zL3YxL2Vucm9sbG1lbnRfc2VydmljZS5wcm90bxINYnVyc2FyLmNtcy52MSKXAQoSQ2hlY2tBY2Nlc3NSZXF1ZXN0EiIKCmxlYXJuZXJfaWQYASABKAlCDrpIBXIDGIABirUYAggDEiwKCWNvdXJzZV9pZBgCIAEoCUIZukgWchQyEl5jcnNfWzAtOWEtel17MjZ9JBIvCglsZXNzb25faWQYAyABKAlCHLpIGXIXMhVeKGxlc19bMC05YS16XXsyNn0pPyQiiwEKE0NoZWNrQWNjZXNzUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBIrCgZyZWFzb24YAiABKA4yGy5idXJzYXIuY21zLnYxLkFjY2Vzc1JlYXNvbhIaChJtaXNzaW5nX2NvdXJzZV9pZHMYAyADKAkSGgoSbWlzc2luZ19sZXNzb25faWRzGAQgAygJIlkKF0JhdGNoQ2hlY2tBY2Nlc3NSZXF1ZXN0Ej4KBmNoZWNrcxgBIAMoCzIhLmJ1cnNhci5jbXMudjEuQ2hlY2tBY2Nlc3NSZXF1ZXN0Qgu6SAiSAQUIARD0AyJPChhCYXRjaENoZWNrQWNjZXNzUmVzcG9uc2USMwoHYW5zd2VycxgBIAMoCzIiLmJ1cnNhci5jbXMudjEuQ2hlY2tBY2Nlc3NSZXNwb25zZSJoChRHZXRFbnJvbGxtZW50UmVxdWVzdBIiCgpsZWFybmVyX2lkGAEgASgJQg66SAVyAxiAAYq1GAIIAxIsCgljb3Vyc2VfaWQYAiABKAlCGbpIFnIUMhJeY3JzX1swLTlhLXpdezI2fSQiRgoVR2V0RW5yb2xsbWVudFJlc3BvbnNlEi0KCmVucm9sbG1lbnQYASABKAsyGS5idXJzYXIuY21zLnYxLkVucm9sbG1lbnQidgoWTGlzdEVucm9sbG1lbnRzUmVxdWVzdBIiCgpsZWFybmVyX2lkGAEgASgJQg66SAVyAxiAAYq1GAIIAxIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY/wEiYgoXTGlzdEVucm9sbG1lbnRzUmVzcG9uc2USLgoLZW5yb2xsbWVudHMYASADKAsyGS5idXJzYXIuY21zLnYxLkVucm9sbG1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKs8CCgxBY2Nlc3NSZWFzb24SHQoZQUNDRVNTX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFUFDQ0VTU19SRUFTT05fR1JBTlRFRBABEhsKF0FDQ0VTU19SRUFTT05fU1VTUEVOREVEEAISGQoVQUNDRVNTX1JFQVNPTl9SRVZPS0VEEAMSHgoaQUNDRVNTX1JFQVNPTl9OT1RfRU5ST0xMRUQQBBIeChpBQ0NFU1NfUkVBU09OX0ZSRUVfUFJFVklFVxAFEhkKFUFDQ0VTU19SRUFTT05fRVhQSVJFRBAGEiYKIkFDQ0VTU19SRUFTT05fQ09VUlNFX05PVF9QVUJMSVNIRUQQBxIiCh5BQ0NFU1NfUkVBU09OX0xFU1NPTl9OT1RfRk9VTkQQCBImCiJBQ0NFU1NfUkVBU09OX1BSRVJFUVVJU0lURV9NSVNTSU5HEAky5wQKEUVucm9sbG1lbnRTZXJ2aWNlEoIBCgtDaGVja0FjY2VzcxIhLmJ1cnNhci5jbXMudjEuQ2hlY2tBY2Nlc3NSZXF1ZXN0GiIuYnVyc2FyLmNtcy52MS5DaGVja0FjY2Vzc1Jlc3BvbnNlIiyQAgGKtRglCg9jbXMuYWNjZXNzLnJlYWQQiCcYsOoBMAE6ASpKBAgyEAJQARKLAQoQQmF0Y2hDaGVja0FjY2VzcxImLmJ1cnNhci5jbXMudjEuQmF0Y2hDaGVja0FjY2Vzc1JlcXVlc3QaJy5idXJzYXIuY21zLnYxLkJhdGNoQ2hlY2tBY2Nlc3NSZXNwb25zZSImkAIBirUYHwoPY21zLmFjY2Vzcy5yZWFkEIgnGLDqATABOgEqUAIShwEKDUdldEVucm9sbG1lbnQSIy5idXJzYXIuY21zLnYxLkdldEVucm9sbG1lbnRSZXF1ZXN0GiQuYnVyc2FyLmNtcy52MS5HZXRFbnJvbGxtZW50UmVzcG9uc2UiK5ACAYq1GCQKFGNtcy5lbnJvbGxtZW50cy5yZWFkEIgnGLDqATABOgEqUAISjQEKD0xpc3RFbnJvbGxtZW50cxIlLmJ1cnNhci5jbXMudjEuTGlzdEVucm9sbG1lbnRzUmVxdWVzdBomLmJ1cnNhci5jbXMudjEuTGlzdEVucm9sbG1lbnRzUmVzcG9uc2UiK5ACAYq1GCQKFGNtcy5lbnJvbGxtZW50cy5yZWFkEIgnGLDqATABOgEqUAMaJYq1GCEKC2Ntcy1zZXJ2aWNlEgdjb3Vyc2VzGgcIzIA9EPoBIANiBnByb3RvMw", [file_buf_validate_validate, file_bursar_cms_v1_enrollment, file_bursar_mesh_v1_policy]);
 
 /**
  * CheckAccessRequest names a learner and a course.
@@ -23,7 +23,8 @@ export const file_bursar_cms_v1_enrollment_service: GenFile = /*@__PURE__*/
  */
 export type CheckAccessRequest = Message<"bursar.cms.v1.CheckAccessRequest"> & {
   /**
-   * Learner; with an end user's token, that learner or empty.
+   * Learner; with an end user's token, that learner or empty. Empty without a
+   * token: somebody unknown, who may see free previews.
    *
    * @generated from field: string learner_id = 1;
    */
@@ -35,6 +36,13 @@ export type CheckAccessRequest = Message<"bursar.cms.v1.CheckAccessRequest"> & {
    * @generated from field: string course_id = 2;
    */
   courseId: string;
+
+  /**
+   * Lesson of the course; empty: the course as a whole.
+   *
+   * @generated from field: string lesson_id = 3;
+   */
+  lessonId: string;
 };
 
 /**
@@ -51,7 +59,7 @@ export const CheckAccessRequestSchema: GenMessage<CheckAccessRequest> = /*@__PUR
  */
 export type CheckAccessResponse = Message<"bursar.cms.v1.CheckAccessResponse"> & {
   /**
-   * True when the learner may open the course.
+   * True when the learner may open it.
    *
    * @generated from field: bool allowed = 1;
    */
@@ -63,6 +71,20 @@ export type CheckAccessResponse = Message<"bursar.cms.v1.CheckAccessResponse"> &
    * @generated from field: bursar.cms.v1.AccessReason reason = 2;
    */
   reason: AccessReason;
+
+  /**
+   * Courses to complete first.
+   *
+   * @generated from field: repeated string missing_course_ids = 3;
+   */
+  missingCourseIds: string[];
+
+  /**
+   * Lessons to complete first.
+   *
+   * @generated from field: repeated string missing_lesson_ids = 4;
+   */
+  missingLessonIds: string[];
 };
 
 /**
@@ -71,6 +93,48 @@ export type CheckAccessResponse = Message<"bursar.cms.v1.CheckAccessResponse"> &
  */
 export const CheckAccessResponseSchema: GenMessage<CheckAccessResponse> = /*@__PURE__*/
   messageDesc(file_bursar_cms_v1_enrollment_service, 1);
+
+/**
+ * BatchCheckAccessRequest asks several questions.
+ *
+ * @generated from message bursar.cms.v1.BatchCheckAccessRequest
+ */
+export type BatchCheckAccessRequest = Message<"bursar.cms.v1.BatchCheckAccessRequest"> & {
+  /**
+   * The questions.
+   *
+   * @generated from field: repeated bursar.cms.v1.CheckAccessRequest checks = 1;
+   */
+  checks: CheckAccessRequest[];
+};
+
+/**
+ * Describes the message bursar.cms.v1.BatchCheckAccessRequest.
+ * Use `create(BatchCheckAccessRequestSchema)` to create a new message.
+ */
+export const BatchCheckAccessRequestSchema: GenMessage<BatchCheckAccessRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_enrollment_service, 2);
+
+/**
+ * BatchCheckAccessResponse answers them.
+ *
+ * @generated from message bursar.cms.v1.BatchCheckAccessResponse
+ */
+export type BatchCheckAccessResponse = Message<"bursar.cms.v1.BatchCheckAccessResponse"> & {
+  /**
+   * One answer a question, in their order.
+   *
+   * @generated from field: repeated bursar.cms.v1.CheckAccessResponse answers = 1;
+   */
+  answers: CheckAccessResponse[];
+};
+
+/**
+ * Describes the message bursar.cms.v1.BatchCheckAccessResponse.
+ * Use `create(BatchCheckAccessResponseSchema)` to create a new message.
+ */
+export const BatchCheckAccessResponseSchema: GenMessage<BatchCheckAccessResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_enrollment_service, 3);
 
 /**
  * GetEnrollmentRequest names a learner and a course.
@@ -98,7 +162,7 @@ export type GetEnrollmentRequest = Message<"bursar.cms.v1.GetEnrollmentRequest">
  * Use `create(GetEnrollmentRequestSchema)` to create a new message.
  */
 export const GetEnrollmentRequestSchema: GenMessage<GetEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_enrollment_service, 2);
+  messageDesc(file_bursar_cms_v1_enrollment_service, 4);
 
 /**
  * GetEnrollmentResponse holds the enrollment.
@@ -119,7 +183,7 @@ export type GetEnrollmentResponse = Message<"bursar.cms.v1.GetEnrollmentResponse
  * Use `create(GetEnrollmentResponseSchema)` to create a new message.
  */
 export const GetEnrollmentResponseSchema: GenMessage<GetEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_enrollment_service, 3);
+  messageDesc(file_bursar_cms_v1_enrollment_service, 5);
 
 /**
  * ListEnrollmentsRequest asks for a page of enrollments.
@@ -154,7 +218,7 @@ export type ListEnrollmentsRequest = Message<"bursar.cms.v1.ListEnrollmentsReque
  * Use `create(ListEnrollmentsRequestSchema)` to create a new message.
  */
 export const ListEnrollmentsRequestSchema: GenMessage<ListEnrollmentsRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_enrollment_service, 4);
+  messageDesc(file_bursar_cms_v1_enrollment_service, 6);
 
 /**
  * ListEnrollmentsResponse is one page of enrollments.
@@ -182,10 +246,13 @@ export type ListEnrollmentsResponse = Message<"bursar.cms.v1.ListEnrollmentsResp
  * Use `create(ListEnrollmentsResponseSchema)` to create a new message.
  */
 export const ListEnrollmentsResponseSchema: GenMessage<ListEnrollmentsResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_enrollment_service, 5);
+  messageDesc(file_bursar_cms_v1_enrollment_service, 7);
 
 /**
- * AccessReason says why a learner may or may not open a course.
+ * AccessReason says why a learner may or may not open a course. Where several
+ * are true, it is the first of: COURSE_NOT_PUBLISHED, LESSON_NOT_FOUND,
+ * FREE_PREVIEW (to who has no other access), NOT_ENROLLED to EXPIRED,
+ * PREREQUISITE_MISSING.
  *
  * @generated from enum bursar.cms.v1.AccessReason
  */
@@ -212,7 +279,7 @@ export const AccessReason = {
   SUSPENDED: 2,
 
   /**
-   * The payment was refunded or lost.
+   * The payment was refunded or lost, or the grant was revoked.
    *
    * @generated from enum value: ACCESS_REASON_REVOKED = 3;
    */
@@ -224,10 +291,48 @@ export const AccessReason = {
    * @generated from enum value: ACCESS_REASON_NOT_ENROLLED = 4;
    */
   NOT_ENROLLED: 4,
+
+  /**
+   * The lesson is free for everybody; the learner has no access beyond it.
+   *
+   * @generated from enum value: ACCESS_REASON_FREE_PREVIEW = 5;
+   */
+  FREE_PREVIEW: 5,
+
+  /**
+   * The time of the access has run out.
+   *
+   * @generated from enum value: ACCESS_REASON_EXPIRED = 6;
+   */
+  EXPIRED: 6,
+
+  /**
+   * There is no such course, or learners do not see it.
+   *
+   * @generated from enum value: ACCESS_REASON_COURSE_NOT_PUBLISHED = 7;
+   */
+  COURSE_NOT_PUBLISHED: 7,
+
+  /**
+   * The course, as learners see it, has no such lesson.
+   *
+   * @generated from enum value: ACCESS_REASON_LESSON_NOT_FOUND = 8;
+   */
+  LESSON_NOT_FOUND: 8,
+
+  /**
+   * The learner has access, and has to complete something else first.
+   *
+   * @generated from enum value: ACCESS_REASON_PREREQUISITE_MISSING = 9;
+   */
+  PREREQUISITE_MISSING: 9,
 } as const;
 
 /**
- * AccessReason says why a learner may or may not open a course.
+ * AccessReason says why a learner may or may not open a course. Where several
+ * are true, it is the first of: COURSE_NOT_PUBLISHED, LESSON_NOT_FOUND,
+ * FREE_PREVIEW (to who has no other access), NOT_ENROLLED to EXPIRED,
+ * PREREQUISITE_MISSING.
  *
  * @generated from enum bursar.cms.v1.AccessReason
  */
@@ -240,13 +345,17 @@ export const AccessReasonSchema: GenEnum<AccessReason> = /*@__PURE__*/
   enumDesc(file_bursar_cms_v1_enrollment_service, 0);
 
 /**
- * EnrollmentService tells who has access to what, and why.
+ * EnrollmentService tells who has access to what, and why. Every answer is true
+ * at the moment it is given: a change that was committed before a call began is
+ * seen by it, and time that has run out has run out.
  *
  * @generated from service bursar.cms.v1.EnrollmentService
  */
 export const EnrollmentService: GenService<{
   /**
-   * CheckAccess answers whether a learner may open a course now.
+   * CheckAccess answers whether a learner may open a course, or one of its
+   * lessons, now. Without a learner only free previews are allowed. Every answer
+   * is one: no course, lesson or learner is an error.
    *
    * @generated from rpc bursar.cms.v1.EnrollmentService.CheckAccess
    */
@@ -254,6 +363,18 @@ export const EnrollmentService: GenService<{
     methodKind: "unary";
     input: typeof CheckAccessRequestSchema;
     output: typeof CheckAccessResponseSchema;
+  },
+  /**
+   * BatchCheckAccess answers up to 500 questions as CheckAccess does, all of them
+   * from one moment, in the order of the questions. PERMISSION_DENIED when one
+   * names another learner than the end user's token.
+   *
+   * @generated from rpc bursar.cms.v1.EnrollmentService.BatchCheckAccess
+   */
+  batchCheckAccess: {
+    methodKind: "unary";
+    input: typeof BatchCheckAccessRequestSchema;
+    output: typeof BatchCheckAccessResponseSchema;
   },
   /**
    * GetEnrollment returns a learner's enrollment in a course with its grants.

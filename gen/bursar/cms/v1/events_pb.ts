@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { GrantSource } from "./enrollment_pb.ts";
+import { file_bursar_cms_v1_enrollment } from "./enrollment_pb.ts";
 import type { OrderState } from "./order_service_pb.ts";
 import { file_bursar_cms_v1_order_service } from "./order_service_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bursar/cms/v1/events.proto.
  */
 export const file_bursar_cms_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("ChpidXJzYXIvY21zL3YxL2V2ZW50cy5wcm90bxINYnVyc2FyLmNtcy52MSK5AQoPQ291cnNlUHVibGlzaGVkEiAKCWNvdXJzZV9pZBgBIAEoCUINukgEcgIQAYq1GAIIARIfCghyZXZpc2lvbhgCIAEoBUINukgEGgIgAIq1GAIIARI+CgxwdWJsaXNoX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgy6SAPIAQGKtRgCCAE6I4q1GB8KA0NNUxILY21zLXNlcnZpY2UiCWNvdXJzZV9pZCgBIvABCgxPcmRlckNoYW5nZWQSGQoIb3JkZXJfaWQYASABKAlCB7pIBHICEAESIQoKbGVhcm5lcl9pZBgCIAEoCUINukgEcgIQAYq1GAIIAxI0CgVzdGF0ZRgDIAEoDjIZLmJ1cnNhci5jbXMudjEuT3JkZXJTdGF0ZUIKukgHggEEEAEgABI3CgtjaGFuZ2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBATozirUYLwoDQ01TEgtjbXMtc2VydmljZRoPcmVjZWlwdC1zZXJ2aWNlIghvcmRlcl9pZCgBIswBChFFbnJvbGxtZW50R3JhbnRlZBIhCgpsZWFybmVyX2lkGAEgASgJQg26SARyAhABirUYAggDEhoKCWNvdXJzZV9pZBgCIAEoCUIHukgEcgIQARIZCghvcmRlcl9pZBgDIAEoCUIHukgEcgIQARI3CgtjaGFuZ2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBATokirUYIAoDQ01TEgtjbXMtc2VydmljZSIKbGVhcm5lcl9pZCgBIs4BChNFbnJvbGxtZW50U3VzcGVuZGVkEiEKCmxlYXJuZXJfaWQYASABKAlCDbpIBHICEAGKtRgCCAMSGgoJY291cnNlX2lkGAIgASgJQge6SARyAhABEhkKCG9yZGVyX2lkGAMgASgJQge6SARyAhABEjcKC2NoYW5nZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBOiSKtRggCgNDTVMSC2Ntcy1zZXJ2aWNlIgpsZWFybmVyX2lkKAEizAEKEUVucm9sbG1lbnRSZXZva2VkEiEKCmxlYXJuZXJfaWQYASABKAlCDbpIBHICEAGKtRgCCAMSGgoJY291cnNlX2lkGAIgASgJQge6SARyAhABEhkKCG9yZGVyX2lkGAMgASgJQge6SARyAhABEjcKC2NoYW5nZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBOiSKtRggCgNDTVMSC2Ntcy1zZXJ2aWNlIgpsZWFybmVyX2lkKAFCEoq1GA4KA0NNUxAeGICAECCwCWIGcHJvdG8z", [file_buf_validate_validate, file_bursar_cms_v1_order_service, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
+  fileDesc("ChpidXJzYXIvY21zL3YxL2V2ZW50cy5wcm90bxINYnVyc2FyLmNtcy52MSK5AQoPQ291cnNlUHVibGlzaGVkEiAKCWNvdXJzZV9pZBgBIAEoCUINukgEcgIQAYq1GAIIARIfCghyZXZpc2lvbhgCIAEoBUINukgEGgIgAIq1GAIIARI+CgxwdWJsaXNoX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgy6SAPIAQGKtRgCCAE6I4q1GB8KA0NNUxILY21zLXNlcnZpY2UiCWNvdXJzZV9pZCgBIr0BChFDb3Vyc2VVbnB1Ymxpc2hlZBIgCgljb3Vyc2VfaWQYASABKAlCDbpIBHICEAGKtRgCCAESHwoIcmV2aXNpb24YAiABKAVCDbpIBBoCIACKtRgCCAESQAoOdW5wdWJsaXNoX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgy6SAPIAQGKtRgCCAE6I4q1GB8KA0NNUxILY21zLXNlcnZpY2UiCWNvdXJzZV9pZCgBIpcBCg5Db3Vyc2VBcmNoaXZlZBIgCgljb3Vyc2VfaWQYASABKAlCDbpIBHICEAGKtRgCCAESPgoMYXJjaGl2ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIMukgDyAEBirUYAggBOiOKtRgfCgNDTVMSC2Ntcy1zZXJ2aWNlIgljb3Vyc2VfaWQoASKbAQoQQ291cnNlVW5hcmNoaXZlZBIgCgljb3Vyc2VfaWQYASABKAlCDbpIBHICEAGKtRgCCAESQAoOdW5hcmNoaXZlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgy6SAPIAQGKtRgCCAE6I4q1GB8KA0NNUxILY21zLXNlcnZpY2UiCWNvdXJzZV9pZCgBIvABCgxPcmRlckNoYW5nZWQSGQoIb3JkZXJfaWQYASABKAlCB7pIBHICEAESIQoKbGVhcm5lcl9pZBgCIAEoCUINukgEcgIQAYq1GAIIAxI0CgVzdGF0ZRgDIAEoDjIZLmJ1cnNhci5jbXMudjEuT3JkZXJTdGF0ZUIKukgHggEEEAEgABI3CgtjaGFuZ2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBATozirUYLwoDQ01TEgtjbXMtc2VydmljZRoPcmVjZWlwdC1zZXJ2aWNlIghvcmRlcl9pZCgBIvsBChFFbnJvbGxtZW50R3JhbnRlZBIhCgpsZWFybmVyX2lkGAEgASgJQg26SARyAhABirUYAggDEhoKCWNvdXJzZV9pZBgCIAEoCUIHukgEcgIQARIQCghvcmRlcl9pZBgDIAEoCRI3CgtjaGFuZ2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI2CgZzb3VyY2UYBSABKA4yGi5idXJzYXIuY21zLnYxLkdyYW50U291cmNlQgq6SAeCAQQQASAAOiSKtRggCgNDTVMSC2Ntcy1zZXJ2aWNlIgpsZWFybmVyX2lkKAIi/QEKE0Vucm9sbG1lbnRTdXNwZW5kZWQSIQoKbGVhcm5lcl9pZBgBIAEoCUINukgEcgIQAYq1GAIIAxIaCgljb3Vyc2VfaWQYAiABKAlCB7pIBHICEAESEAoIb3JkZXJfaWQYAyABKAkSNwoLY2hhbmdlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQESNgoGc291cmNlGAUgASgOMhouYnVyc2FyLmNtcy52MS5HcmFudFNvdXJjZUIKukgHggEEEAEgADokirUYIAoDQ01TEgtjbXMtc2VydmljZSIKbGVhcm5lcl9pZCgCIvsBChFFbnJvbGxtZW50UmV2b2tlZBIhCgpsZWFybmVyX2lkGAEgASgJQg26SARyAhABirUYAggDEhoKCWNvdXJzZV9pZBgCIAEoCUIHukgEcgIQARIQCghvcmRlcl9pZBgDIAEoCRI3CgtjaGFuZ2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARI2CgZzb3VyY2UYBSABKA4yGi5idXJzYXIuY21zLnYxLkdyYW50U291cmNlQgq6SAeCAQQQASAAOiSKtRggCgNDTVMSC2Ntcy1zZXJ2aWNlIgpsZWFybmVyX2lkKAIi+wEKEUVucm9sbG1lbnRFeHBpcmVkEiEKCmxlYXJuZXJfaWQYASABKAlCDbpIBHICEAGKtRgCCAMSGgoJY291cnNlX2lkGAIgASgJQge6SARyAhABEhAKCG9yZGVyX2lkGAMgASgJEjcKC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEjYKBnNvdXJjZRgFIAEoDjIaLmJ1cnNhci5jbXMudjEuR3JhbnRTb3VyY2VCCrpIB4IBBBABIAA6JIq1GCAKA0NNUxILY21zLXNlcnZpY2UiCmxlYXJuZXJfaWQoASLMAQoPQ291cnNlQ29tcGxldGVkEiEKCmxlYXJuZXJfaWQYASABKAlCDbpIBHICEAGKtRgCCAMSGgoJY291cnNlX2lkGAIgASgJQge6SARyAhABEhkKCHJldmlzaW9uGAMgASgFQge6SAQaAiAAEjkKDWNvbXBsZXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQE6JIq1GCAKA0NNUxILY21zLXNlcnZpY2UiCmxlYXJuZXJfaWQoAUISirUYDgoDQ01TEB4YgIAQILAJYgZwcm90bzM", [file_buf_validate_validate, file_bursar_cms_v1_enrollment, file_bursar_cms_v1_order_service, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * CoursePublished says that learners see a new revision of a course.
@@ -52,6 +54,99 @@ export type CoursePublished = Message<"bursar.cms.v1.CoursePublished"> & {
  */
 export const CoursePublishedSchema: GenMessage<CoursePublished> = /*@__PURE__*/
   messageDesc(file_bursar_cms_v1_events, 0);
+
+/**
+ * CourseUnpublished says that nobody sees a course any more.
+ *
+ * @generated from message bursar.cms.v1.CourseUnpublished
+ */
+export type CourseUnpublished = Message<"bursar.cms.v1.CourseUnpublished"> & {
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 1;
+   */
+  courseId: string;
+
+  /**
+   * Revision that learners saw until then.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * When it was hidden.
+   *
+   * @generated from field: google.protobuf.Timestamp unpublish_time = 3;
+   */
+  unpublishTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CourseUnpublished.
+ * Use `create(CourseUnpublishedSchema)` to create a new message.
+ */
+export const CourseUnpublishedSchema: GenMessage<CourseUnpublished> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_events, 1);
+
+/**
+ * CourseArchived says that a course is not listed and not sold any more. Learners
+ * who have access keep it.
+ *
+ * @generated from message bursar.cms.v1.CourseArchived
+ */
+export type CourseArchived = Message<"bursar.cms.v1.CourseArchived"> & {
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 1;
+   */
+  courseId: string;
+
+  /**
+   * When it was archived.
+   *
+   * @generated from field: google.protobuf.Timestamp archive_time = 2;
+   */
+  archiveTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CourseArchived.
+ * Use `create(CourseArchivedSchema)` to create a new message.
+ */
+export const CourseArchivedSchema: GenMessage<CourseArchived> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_events, 2);
+
+/**
+ * CourseUnarchived says that a course was taken out of the archive: where it is
+ * published, it is listed and sold again.
+ *
+ * @generated from message bursar.cms.v1.CourseUnarchived
+ */
+export type CourseUnarchived = Message<"bursar.cms.v1.CourseUnarchived"> & {
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 1;
+   */
+  courseId: string;
+
+  /**
+   * When it was taken out.
+   *
+   * @generated from field: google.protobuf.Timestamp unarchive_time = 2;
+   */
+  unarchiveTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CourseUnarchived.
+ * Use `create(CourseUnarchivedSchema)` to create a new message.
+ */
+export const CourseUnarchivedSchema: GenMessage<CourseUnarchived> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_events, 3);
 
 /**
  * OrderChanged says that an order is in another state.
@@ -93,7 +188,7 @@ export type OrderChanged = Message<"bursar.cms.v1.OrderChanged"> & {
  * Use `create(OrderChangedSchema)` to create a new message.
  */
 export const OrderChangedSchema: GenMessage<OrderChanged> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_events, 1);
+  messageDesc(file_bursar_cms_v1_events, 4);
 
 /**
  * EnrollmentGranted says that a learner has access to a course who had none.
@@ -116,7 +211,7 @@ export type EnrollmentGranted = Message<"bursar.cms.v1.EnrollmentGranted"> & {
   courseId: string;
 
   /**
-   * Order whose payment brought it about.
+   * Order that brought it about; empty when a grant without an order did.
    *
    * @generated from field: string order_id = 3;
    */
@@ -128,6 +223,13 @@ export type EnrollmentGranted = Message<"bursar.cms.v1.EnrollmentGranted"> & {
    * @generated from field: google.protobuf.Timestamp change_time = 4;
    */
   changeTime?: Timestamp | undefined;
+
+  /**
+   * Source of the grant that brought it about.
+   *
+   * @generated from field: bursar.cms.v1.GrantSource source = 5;
+   */
+  source: GrantSource;
 };
 
 /**
@@ -135,7 +237,7 @@ export type EnrollmentGranted = Message<"bursar.cms.v1.EnrollmentGranted"> & {
  * Use `create(EnrollmentGrantedSchema)` to create a new message.
  */
 export const EnrollmentGrantedSchema: GenMessage<EnrollmentGranted> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_events, 2);
+  messageDesc(file_bursar_cms_v1_events, 5);
 
 /**
  * EnrollmentSuspended says that a learner lost access for the time of a dispute.
@@ -158,7 +260,7 @@ export type EnrollmentSuspended = Message<"bursar.cms.v1.EnrollmentSuspended"> &
   courseId: string;
 
   /**
-   * Order whose payment brought it about.
+   * Order that brought it about; empty when a grant without an order did.
    *
    * @generated from field: string order_id = 3;
    */
@@ -170,6 +272,13 @@ export type EnrollmentSuspended = Message<"bursar.cms.v1.EnrollmentSuspended"> &
    * @generated from field: google.protobuf.Timestamp change_time = 4;
    */
   changeTime?: Timestamp | undefined;
+
+  /**
+   * Source of the grant that brought it about.
+   *
+   * @generated from field: bursar.cms.v1.GrantSource source = 5;
+   */
+  source: GrantSource;
 };
 
 /**
@@ -177,7 +286,7 @@ export type EnrollmentSuspended = Message<"bursar.cms.v1.EnrollmentSuspended"> &
  * Use `create(EnrollmentSuspendedSchema)` to create a new message.
  */
 export const EnrollmentSuspendedSchema: GenMessage<EnrollmentSuspended> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_events, 3);
+  messageDesc(file_bursar_cms_v1_events, 6);
 
 /**
  * EnrollmentRevoked says that a learner lost access to a course.
@@ -200,7 +309,7 @@ export type EnrollmentRevoked = Message<"bursar.cms.v1.EnrollmentRevoked"> & {
   courseId: string;
 
   /**
-   * Order whose payment brought it about.
+   * Order that brought it about; empty when a grant without an order did.
    *
    * @generated from field: string order_id = 3;
    */
@@ -212,6 +321,13 @@ export type EnrollmentRevoked = Message<"bursar.cms.v1.EnrollmentRevoked"> & {
    * @generated from field: google.protobuf.Timestamp change_time = 4;
    */
   changeTime?: Timestamp | undefined;
+
+  /**
+   * Source of the grant that brought it about.
+   *
+   * @generated from field: bursar.cms.v1.GrantSource source = 5;
+   */
+  source: GrantSource;
 };
 
 /**
@@ -219,5 +335,98 @@ export type EnrollmentRevoked = Message<"bursar.cms.v1.EnrollmentRevoked"> & {
  * Use `create(EnrollmentRevokedSchema)` to create a new message.
  */
 export const EnrollmentRevokedSchema: GenMessage<EnrollmentRevoked> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_events, 4);
+  messageDesc(file_bursar_cms_v1_events, 7);
+
+/**
+ * EnrollmentExpired says that the time of a learner's access to a course ran out.
+ * It is told once, soon after that time; what is asked is exact without it.
+ *
+ * @generated from message bursar.cms.v1.EnrollmentExpired
+ */
+export type EnrollmentExpired = Message<"bursar.cms.v1.EnrollmentExpired"> & {
+  /**
+   * Learner.
+   *
+   * @generated from field: string learner_id = 1;
+   */
+  learnerId: string;
+
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 2;
+   */
+  courseId: string;
+
+  /**
+   * Order that gave access longest; empty when none did.
+   *
+   * @generated from field: string order_id = 3;
+   */
+  orderId: string;
+
+  /**
+   * When it ran out.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Source of the grant that gave access longest.
+   *
+   * @generated from field: bursar.cms.v1.GrantSource source = 5;
+   */
+  source: GrantSource;
+};
+
+/**
+ * Describes the message bursar.cms.v1.EnrollmentExpired.
+ * Use `create(EnrollmentExpiredSchema)` to create a new message.
+ */
+export const EnrollmentExpiredSchema: GenMessage<EnrollmentExpired> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_events, 8);
+
+/**
+ * CourseCompleted says that a learner has completed a course. It is told once a
+ * learner and course.
+ *
+ * @generated from message bursar.cms.v1.CourseCompleted
+ */
+export type CourseCompleted = Message<"bursar.cms.v1.CourseCompleted"> & {
+  /**
+   * Learner.
+   *
+   * @generated from field: string learner_id = 1;
+   */
+  learnerId: string;
+
+  /**
+   * Course.
+   *
+   * @generated from field: string course_id = 2;
+   */
+  courseId: string;
+
+  /**
+   * Revision whose completion rule was met.
+   *
+   * @generated from field: int32 revision = 3;
+   */
+  revision: number;
+
+  /**
+   * When it was completed.
+   *
+   * @generated from field: google.protobuf.Timestamp complete_time = 4;
+   */
+  completeTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CourseCompleted.
+ * Use `create(CourseCompletedSchema)` to create a new message.
+ */
+export const CourseCompletedSchema: GenMessage<CourseCompleted> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_events, 9);
 

@@ -5,18 +5,20 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import type { Refusal } from "./refusal_pb.ts";
+import { file_bursar_cms_v1_refusal } from "./refusal_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
 import type { Money } from "../../money/v1/money_pb.ts";
 import { file_bursar_money_v1_money } from "../../money/v1/money_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bursar/cms/v1/offer_service.proto.
  */
 export const file_bursar_cms_v1_offer_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFidXJzYXIvY21zL3YxL29mZmVyX3NlcnZpY2UucHJvdG8SDWJ1cnNhci5jbXMudjEixwEKBU9mZmVyEhgKCG9mZmVyX2lkGAEgASgJQgaKtRgCGAESDQoFdGl0bGUYAiABKAkSGgoKY291cnNlX2lkcxgDIAMoCUIGirUYAhgBEi4KBnByaWNlcxgEIAMoCzIWLmJ1cnNhci5tb25leS52MS5Nb25leUIGirUYAhgBEhAKCGFyY2hpdmVkGAUgASgIEjcKC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGirUYAhgBIrsBChJDcmVhdGVPZmZlclJlcXVlc3QSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESGQoFdGl0bGUYAiABKAlCCrpIB3IFEAEYyAESOAoKY291cnNlX2lkcxgDIAMoCUIkukghkgEeCAEQZBgBIhZyFDISXmNyc19bMC05YS16XXsyNn0kEjIKBnByaWNlcxgEIAMoCzIWLmJ1cnNhci5tb25leS52MS5Nb25leUIKukgHkgEECAEQMiI6ChNDcmVhdGVPZmZlclJlc3BvbnNlEiMKBW9mZmVyGAEgASgLMhQuYnVyc2FyLmNtcy52MS5PZmZlciI+Cg9HZXRPZmZlclJlcXVlc3QSKwoIb2ZmZXJfaWQYASABKAlCGbpIFnIUMhJeb2ZmX1swLTlhLXpdezI2fSQiNwoQR2V0T2ZmZXJSZXNwb25zZRIjCgVvZmZlchgBIAEoCzIULmJ1cnNhci5jbXMudjEuT2ZmZXIiQgoTQXJjaGl2ZU9mZmVyUmVxdWVzdBIrCghvZmZlcl9pZBgBIAEoCUIZukgWchQyEl5vZmZfWzAtOWEtel17MjZ9JCI7ChRBcmNoaXZlT2ZmZXJSZXNwb25zZRIjCgVvZmZlchgBIAEoCzIULmJ1cnNhci5jbXMudjEuT2ZmZXIiaQoRTGlzdE9mZmVyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGP8BEhoKCWNvdXJzZV9pZBgDIAEoCUIHukgEcgIYQCJTChJMaXN0T2ZmZXJzUmVzcG9uc2USJAoGb2ZmZXJzGAEgAygLMhQuYnVyc2FyLmNtcy52MS5PZmZlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkytAQKDE9mZmVyU2VydmljZRKGAQoLQ3JlYXRlT2ZmZXISIS5idXJzYXIuY21zLnYxLkNyZWF0ZU9mZmVyUmVxdWVzdBoiLmJ1cnNhci5jbXMudjEuQ3JlYXRlT2ZmZXJSZXNwb25zZSIwirUYLAoQY21zLm9mZmVycy53cml0ZRCIJxiw6gEqCnJlcXVlc3RfaWQ6ASpQAlgBEnEKCEdldE9mZmVyEh4uYnVyc2FyLmNtcy52MS5HZXRPZmZlclJlcXVlc3QaHy5idXJzYXIuY21zLnYxLkdldE9mZmVyUmVzcG9uc2UiJJACAYq1GB0KD2Ntcy5vZmZlcnMucmVhZBCIJxiw6gE6ASpQAhJ3CgpMaXN0T2ZmZXJzEiAuYnVyc2FyLmNtcy52MS5MaXN0T2ZmZXJzUmVxdWVzdBohLmJ1cnNhci5jbXMudjEuTGlzdE9mZmVyc1Jlc3BvbnNlIiSQAgGKtRgdCg9jbXMub2ZmZXJzLnJlYWQQiCcYsOoBOgEqUAMShwEKDEFyY2hpdmVPZmZlchIiLmJ1cnNhci5jbXMudjEuQXJjaGl2ZU9mZmVyUmVxdWVzdBojLmJ1cnNhci5jbXMudjEuQXJjaGl2ZU9mZmVyUmVzcG9uc2UiLoq1GCoKEGNtcy5vZmZlcnMud3JpdGUQiCcYsOoBKghvZmZlcl9pZDoBKlACWAEaJYq1GCEKC2Ntcy1zZXJ2aWNlEgdjb3Vyc2VzGgcIzIA9EPoBIAJiBnByb3RvMw", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_bursar_money_v1_money, file_google_protobuf_timestamp]);
+  fileDesc("CiFidXJzYXIvY21zL3YxL29mZmVyX3NlcnZpY2UucHJvdG8SDWJ1cnNhci5jbXMudjEilgMKBU9mZmVyEhgKCG9mZmVyX2lkGAEgASgJQgaKtRgCGAESFwoFdGl0bGUYAiABKAlCCLpIBXIDGMgBEhoKCmNvdXJzZV9pZHMYAyADKAlCBoq1GAIYARImCgZwcmljZXMYBCADKAsyFi5idXJzYXIubW9uZXkudjEuTW9uZXkSEAoIYXJjaGl2ZWQYBSABKAgSNwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAESRgoPYWNjZXNzX2R1cmF0aW9uGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiBgiAp+TgCzICCAESRAoOcGF5bWVudF93aW5kb3cYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCIDO2gMyAgg8EgwKBGV0YWcYCSABKAkSLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wItYBCgVQcmljZRIYCghwcmljZV9pZBgBIAEoCUIGirUYAhgBEhgKCG9mZmVyX2lkGAIgASgJQgaKtRgCGAESLgoGYW1vdW50GAMgASgLMhYuYnVyc2FyLm1vbmV5LnYxLk1vbmV5QgaKtRgCGAESNwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAESMAoMYXJjaGl2ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKQAwoFUXVvdGUSEAoIb2ZmZXJfaWQYASABKAkSEAoIcHJpY2VfaWQYAiABKAkSKgoKbGlzdF9wcmljZRgDIAEoCzIWLmJ1cnNhci5tb25leS52MS5Nb25leRIoCghkaXNjb3VudBgEIAEoCzIWLmJ1cnNhci5tb25leS52MS5Nb25leRIjCgNkdWUYBSABKAsyFi5idXJzYXIubW9uZXkudjEuTW9uZXkSEwoLY291cG9uX2NvZGUYBiABKAkSLgoOY291cG9uX3Byb2JsZW0YByABKA4yFi5idXJzYXIuY21zLnYxLlJlZnVzYWwSKAoYYWxyZWFkeV9vd25lZF9jb3Vyc2VfaWRzGAggAygJQgaKtRgCCAMSMgoPYWNjZXNzX2R1cmF0aW9uGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDHF1b3RlX2RpZ2VzdBgKIAEoCRIvCgtleHBpcmVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiyQIKEkNyZWF0ZU9mZmVyUmVxdWVzdBIcCgpyZXF1ZXN0X2lkGAEgASgJQgi6SAVyA7ABARIZCgV0aXRsZRgCIAEoCUIKukgHcgUQARjIARI4Cgpjb3Vyc2VfaWRzGAMgAygJQiS6SCGSAR4IARBkGAEiFnIUMhJeY3JzX1swLTlhLXpdezI2fSQSMgoGcHJpY2VzGAQgAygLMhYuYnVyc2FyLm1vbmV5LnYxLk1vbmV5Qgq6SAeSAQQIARAyEkYKD2FjY2Vzc19kdXJhdGlvbhgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgKfk4AsyAggBEkQKDnBheW1lbnRfd2luZG93GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAztoDMgIIPCI6ChNDcmVhdGVPZmZlclJlc3BvbnNlEiMKBW9mZmVyGAEgASgLMhQuYnVyc2FyLmNtcy52MS5PZmZlciLAAQoSVXBkYXRlT2ZmZXJSZXF1ZXN0EisKCG9mZmVyX2lkGAEgASgJQhm6SBZyFDISXm9mZl9bMC05YS16XXsyNn0kEisKBW9mZmVyGAIgASgLMhQuYnVyc2FyLmNtcy52MS5PZmZlckIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhcKBGV0YWcYBCABKAlCCbpIBnIEEAEYQCI6ChNVcGRhdGVPZmZlclJlc3BvbnNlEiMKBW9mZmVyGAEgASgLMhQuYnVyc2FyLmNtcy52MS5PZmZlciI+Cg9HZXRPZmZlclJlcXVlc3QSKwoIb2ZmZXJfaWQYASABKAlCGbpIFnIUMhJeb2ZmX1swLTlhLXpdezI2fSQiNwoQR2V0T2ZmZXJSZXNwb25zZRIjCgVvZmZlchgBIAEoCzIULmJ1cnNhci5jbXMudjEuT2ZmZXIiWwoTQXJjaGl2ZU9mZmVyUmVxdWVzdBIrCghvZmZlcl9pZBgBIAEoCUIZukgWchQyEl5vZmZfWzAtOWEtel17MjZ9JBIXCgRldGFnGAIgASgJQgm6SAZyBBABGEAiOwoUQXJjaGl2ZU9mZmVyUmVzcG9uc2USIwoFb2ZmZXIYASABKAsyFC5idXJzYXIuY21zLnYxLk9mZmVyIl0KFVVuYXJjaGl2ZU9mZmVyUmVxdWVzdBIrCghvZmZlcl9pZBgBIAEoCUIZukgWchQyEl5vZmZfWzAtOWEtel17MjZ9JBIXCgRldGFnGAIgASgJQgm6SAZyBBABGEAiPQoWVW5hcmNoaXZlT2ZmZXJSZXNwb25zZRIjCgVvZmZlchgBIAEoCzIULmJ1cnNhci5jbXMudjEuT2ZmZXIijQEKEUxpc3RPZmZlcnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxj/ARIaCgljb3Vyc2VfaWQYAyABKAlCB7pIBHICGEASFQoIYXJjaGl2ZWQYBCABKAhIAIgBAUILCglfYXJjaGl2ZWQiUwoSTGlzdE9mZmVyc1Jlc3BvbnNlEiQKBm9mZmVycxgBIAMoCzIULmJ1cnNhci5jbXMudjEuT2ZmZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqUBCg9BZGRQcmljZVJlcXVlc3QSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESKwoIb2ZmZXJfaWQYAiABKAlCGbpIFnIUMhJeb2ZmX1swLTlhLXpdezI2fSQSLgoGYW1vdW50GAMgASgLMhYuYnVyc2FyLm1vbmV5LnYxLk1vbmV5Qga6SAPIAQESFwoEZXRhZxgEIAEoCUIJukgGcgQQARhAIlwKEEFkZFByaWNlUmVzcG9uc2USIwoFcHJpY2UYASABKAsyFC5idXJzYXIuY21zLnYxLlByaWNlEiMKBW9mZmVyGAIgASgLMhQuYnVyc2FyLmNtcy52MS5PZmZlciJbChNBcmNoaXZlUHJpY2VSZXF1ZXN0EisKCHByaWNlX2lkGAEgASgJQhm6SBZyFDISXnByY19bMC05YS16XXsyNn0kEhcKBGV0YWcYAiABKAlCCbpIBnIEEAEYQCJgChRBcmNoaXZlUHJpY2VSZXNwb25zZRIjCgVwcmljZRgBIAEoCzIULmJ1cnNhci5jbXMudjEuUHJpY2USIwoFb2ZmZXIYAiABKAsyFC5idXJzYXIuY21zLnYxLk9mZmVyIqcBChFMaXN0UHJpY2VzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY/wESKwoIb2ZmZXJfaWQYAyABKAlCGbpIFnIUMhJeb2ZmX1swLTlhLXpdezI2fSQSKwoNY3VycmVuY3lfY29kZRgEIAEoCUIUukgRcg8yDV4oW0EtWl17M30pPyQiUwoSTGlzdFByaWNlc1Jlc3BvbnNlEiQKBnByaWNlcxgBIAMoCzIULmJ1cnNhci5jbXMudjEuUHJpY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqwBChFRdW90ZU9mZmVyUmVxdWVzdBIrCghvZmZlcl9pZBgBIAEoCUIZukgWchQyEl5vZmZfWzAtOWEtel17MjZ9JBIoCg1jdXJyZW5jeV9jb2RlGAIgASgJQhG6SA5yDDIKXltBLVpdezN9JBIcCgtjb3Vwb25fY29kZRgDIAEoCUIHukgEcgIYQBIiCgpsZWFybmVyX2lkGAQgASgJQg66SAVyAxiAAYq1GAIIAyI5ChJRdW90ZU9mZmVyUmVzcG9uc2USIwoFcXVvdGUYASABKAsyFC5idXJzYXIuY21zLnYxLlF1b3RlMrwKCgxPZmZlclNlcnZpY2UShgEKC0NyZWF0ZU9mZmVyEiEuYnVyc2FyLmNtcy52MS5DcmVhdGVPZmZlclJlcXVlc3QaIi5idXJzYXIuY21zLnYxLkNyZWF0ZU9mZmVyUmVzcG9uc2UiMIq1GCwKEGNtcy5vZmZlcnMud3JpdGUQiCcYsOoBKgpyZXF1ZXN0X2lkOgEqUAJYARKAAQoLVXBkYXRlT2ZmZXISIS5idXJzYXIuY21zLnYxLlVwZGF0ZU9mZmVyUmVxdWVzdBoiLmJ1cnNhci5jbXMudjEuVXBkYXRlT2ZmZXJSZXNwb25zZSIqirUYJgoQY21zLm9mZmVycy53cml0ZRCIJxiw6gEqBGV0YWc6ASpQAlgBEnMKCEdldE9mZmVyEh4uYnVyc2FyLmNtcy52MS5HZXRPZmZlclJlcXVlc3QaHy5idXJzYXIuY21zLnYxLkdldE9mZmVyUmVzcG9uc2UiJpACAYq1GB8KD2Ntcy5vZmZlcnMucmVhZBCIJxiw6gEwAToBKlACEnkKCkxpc3RPZmZlcnMSIC5idXJzYXIuY21zLnYxLkxpc3RPZmZlcnNSZXF1ZXN0GiEuYnVyc2FyLmNtcy52MS5MaXN0T2ZmZXJzUmVzcG9uc2UiJpACAYq1GB8KD2Ntcy5vZmZlcnMucmVhZBCIJxiw6gEwAToBKlADEoMBCgxBcmNoaXZlT2ZmZXISIi5idXJzYXIuY21zLnYxLkFyY2hpdmVPZmZlclJlcXVlc3QaIy5idXJzYXIuY21zLnYxLkFyY2hpdmVPZmZlclJlc3BvbnNlIiqKtRgmChBjbXMub2ZmZXJzLndyaXRlEIgnGLDqASoEZXRhZzoBKlACWAESiQEKDlVuYXJjaGl2ZU9mZmVyEiQuYnVyc2FyLmNtcy52MS5VbmFyY2hpdmVPZmZlclJlcXVlc3QaJS5idXJzYXIuY21zLnYxLlVuYXJjaGl2ZU9mZmVyUmVzcG9uc2UiKoq1GCYKEGNtcy5vZmZlcnMud3JpdGUQiCcYsOoBKgRldGFnOgEqUAJYARJ9CghBZGRQcmljZRIeLmJ1cnNhci5jbXMudjEuQWRkUHJpY2VSZXF1ZXN0Gh8uYnVyc2FyLmNtcy52MS5BZGRQcmljZVJlc3BvbnNlIjCKtRgsChBjbXMub2ZmZXJzLndyaXRlEIgnGLDqASoKcmVxdWVzdF9pZDoBKlACWAESgwEKDEFyY2hpdmVQcmljZRIiLmJ1cnNhci5jbXMudjEuQXJjaGl2ZVByaWNlUmVxdWVzdBojLmJ1cnNhci5jbXMudjEuQXJjaGl2ZVByaWNlUmVzcG9uc2UiKoq1GCYKEGNtcy5vZmZlcnMud3JpdGUQiCcYsOoBKgRldGFnOgEqUAJYARJ3CgpMaXN0UHJpY2VzEiAuYnVyc2FyLmNtcy52MS5MaXN0UHJpY2VzUmVxdWVzdBohLmJ1cnNhci5jbXMudjEuTGlzdFByaWNlc1Jlc3BvbnNlIiSQAgGKtRgdCg9jbXMub2ZmZXJzLnJlYWQQiCcYsOoBOgEqUAMSeQoKUXVvdGVPZmZlchIgLmJ1cnNhci5jbXMudjEuUXVvdGVPZmZlclJlcXVlc3QaIS5idXJzYXIuY21zLnYxLlF1b3RlT2ZmZXJSZXNwb25zZSImkAIBirUYHwoPY21zLm9mZmVycy5yZWFkEIgnGLDqATABOgEqUAIaJYq1GCEKC2Ntcy1zZXJ2aWNlEgdjb3Vyc2VzGgcIzIA9EPoBIANiBnByb3RvMw", [file_buf_validate_validate, file_bursar_cms_v1_refusal, file_bursar_mesh_v1_policy, file_bursar_money_v1_money, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * Offer sells one or more courses together.
@@ -39,21 +41,22 @@ export type Offer = Message<"bursar.cms.v1.Offer"> & {
   title: string;
 
   /**
-   * Courses it sells.
+   * Courses it sells, in the order in which they were named.
    *
    * @generated from field: repeated string course_ids = 3;
    */
   courseIds: string[];
 
   /**
-   * Price in each currency it is sold in, by currency.
+   * Active price in each currency it is sold in, by currency. AddPrice and
+   * ArchivePrice change them.
    *
    * @generated from field: repeated bursar.money.v1.Money prices = 4;
    */
   prices: Money[];
 
   /**
-   * True when no more orders are taken.
+   * True when no more orders are taken. ArchiveOffer changes it.
    *
    * @generated from field: bool archived = 5;
    */
@@ -65,6 +68,36 @@ export type Offer = Message<"bursar.cms.v1.Offer"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 6;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * How long access lasts from the moment of payment. Unset: for ever. Parts of a
+   * second do not count.
+   *
+   * @generated from field: google.protobuf.Duration access_duration = 7;
+   */
+  accessDuration?: Duration | undefined;
+
+  /**
+   * How long an order waits for its payment, from one minute to 90 days. Unset: 7
+   * days. Parts of a second do not count.
+   *
+   * @generated from field: google.protobuf.Duration payment_window = 8;
+   */
+  paymentWindow?: Duration | undefined;
+
+  /**
+   * Changes with every change, that of a price included.
+   *
+   * @generated from field: string etag = 9;
+   */
+  etag: string;
+
+  /**
+   * When it was changed last.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 10;
+   */
+  updateTime?: Timestamp | undefined;
 };
 
 /**
@@ -73,6 +106,151 @@ export type Offer = Message<"bursar.cms.v1.Offer"> & {
  */
 export const OfferSchema: GenMessage<Offer> = /*@__PURE__*/
   messageDesc(file_bursar_cms_v1_offer_service, 0);
+
+/**
+ * Price is what an offer costs in one currency. Its amount never changes.
+ *
+ * @generated from message bursar.cms.v1.Price
+ */
+export type Price = Message<"bursar.cms.v1.Price"> & {
+  /**
+   * Id, `prc_…`.
+   *
+   * @generated from field: string price_id = 1;
+   */
+  priceId: string;
+
+  /**
+   * Offer.
+   *
+   * @generated from field: string offer_id = 2;
+   */
+  offerId: string;
+
+  /**
+   * What the offer costs.
+   *
+   * @generated from field: bursar.money.v1.Money amount = 3;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * When it was created.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Since when no order is made at it. Unset: it is the active one of its currency.
+   *
+   * @generated from field: google.protobuf.Timestamp archive_time = 5;
+   */
+  archiveTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.Price.
+ * Use `create(PriceSchema)` to create a new message.
+ */
+export const PriceSchema: GenMessage<Price> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 1);
+
+/**
+ * Quote is what an order would cost at this moment.
+ *
+ * @generated from message bursar.cms.v1.Quote
+ */
+export type Quote = Message<"bursar.cms.v1.Quote"> & {
+  /**
+   * Offer.
+   *
+   * @generated from field: string offer_id = 1;
+   */
+  offerId: string;
+
+  /**
+   * Price it follows from.
+   *
+   * @generated from field: string price_id = 2;
+   */
+  priceId: string;
+
+  /**
+   * The price itself.
+   *
+   * @generated from field: bursar.money.v1.Money list_price = 3;
+   */
+  listPrice?: Money | undefined;
+
+  /**
+   * What the coupon takes off. Of a percentage, the part of a minor unit is not
+   * taken off: the discount is rounded down, so what is due is rounded up.
+   *
+   * @generated from field: bursar.money.v1.Money discount = 4;
+   */
+  discount?: Money | undefined;
+
+  /**
+   * What an order would have to be paid with: list_price less discount.
+   *
+   * @generated from field: bursar.money.v1.Money due = 5;
+   */
+  due?: Money | undefined;
+
+  /**
+   * Coupon that applies, as it is written; empty when none does.
+   *
+   * @generated from field: string coupon_code = 6;
+   */
+  couponCode: string;
+
+  /**
+   * Why the coupon that was named does not apply; unspecified when it does, or none
+   * was named.
+   *
+   * @generated from field: bursar.cms.v1.Refusal coupon_problem = 7;
+   */
+  couponProblem: Refusal;
+
+  /**
+   * Courses of the offer that the learner has access to already, for as long as that
+   * lasts. They can be bought again. Empty without a learner.
+   *
+   * @generated from field: repeated string already_owned_course_ids = 8;
+   */
+  alreadyOwnedCourseIds: string[];
+
+  /**
+   * How long access would last from the moment of payment. Unset: for ever.
+   *
+   * @generated from field: google.protobuf.Duration access_duration = 9;
+   */
+  accessDuration?: Duration | undefined;
+
+  /**
+   * Stands for all terms above but what the learner owns. CreateOrder that names it
+   * makes the order on these terms or none.
+   *
+   * @generated from field: string quote_digest = 10;
+   */
+  quoteDigest: string;
+
+  /**
+   * When the clock ends these terms: the coupon's window closes. Unset: only
+   * somebody's change does.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 11;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.Quote.
+ * Use `create(QuoteSchema)` to create a new message.
+ */
+export const QuoteSchema: GenMessage<Quote> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 2);
 
 /**
  * CreateOfferRequest describes an offer.
@@ -108,6 +286,22 @@ export type CreateOfferRequest = Message<"bursar.cms.v1.CreateOfferRequest"> & {
    * @generated from field: repeated bursar.money.v1.Money prices = 4;
    */
   prices: Money[];
+
+  /**
+   * How long access lasts from the moment of payment. Unset: for ever. Parts of a
+   * second do not count.
+   *
+   * @generated from field: google.protobuf.Duration access_duration = 5;
+   */
+  accessDuration?: Duration | undefined;
+
+  /**
+   * How long an order waits for its payment, from one minute to 90 days. Unset: 7
+   * days. Parts of a second do not count.
+   *
+   * @generated from field: google.protobuf.Duration payment_window = 6;
+   */
+  paymentWindow?: Duration | undefined;
 };
 
 /**
@@ -115,7 +309,7 @@ export type CreateOfferRequest = Message<"bursar.cms.v1.CreateOfferRequest"> & {
  * Use `create(CreateOfferRequestSchema)` to create a new message.
  */
 export const CreateOfferRequestSchema: GenMessage<CreateOfferRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 1);
+  messageDesc(file_bursar_cms_v1_offer_service, 3);
 
 /**
  * CreateOfferResponse holds the offer.
@@ -136,7 +330,71 @@ export type CreateOfferResponse = Message<"bursar.cms.v1.CreateOfferResponse"> &
  * Use `create(CreateOfferResponseSchema)` to create a new message.
  */
 export const CreateOfferResponseSchema: GenMessage<CreateOfferResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 2);
+  messageDesc(file_bursar_cms_v1_offer_service, 4);
+
+/**
+ * UpdateOfferRequest changes an offer.
+ *
+ * @generated from message bursar.cms.v1.UpdateOfferRequest
+ */
+export type UpdateOfferRequest = Message<"bursar.cms.v1.UpdateOfferRequest"> & {
+  /**
+   * Offer.
+   *
+   * @generated from field: string offer_id = 1;
+   */
+  offerId: string;
+
+  /**
+   * The offer with its new values.
+   *
+   * @generated from field: bursar.cms.v1.Offer offer = 2;
+   */
+  offer?: Offer | undefined;
+
+  /**
+   * Fields to change: title, access_duration, payment_window. A duration that is
+   * named here and unset in the offer goes back to what unset means.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * `etag` as it was read.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UpdateOfferRequest.
+ * Use `create(UpdateOfferRequestSchema)` to create a new message.
+ */
+export const UpdateOfferRequestSchema: GenMessage<UpdateOfferRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 5);
+
+/**
+ * UpdateOfferResponse holds the offer.
+ *
+ * @generated from message bursar.cms.v1.UpdateOfferResponse
+ */
+export type UpdateOfferResponse = Message<"bursar.cms.v1.UpdateOfferResponse"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: bursar.cms.v1.Offer offer = 1;
+   */
+  offer?: Offer | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UpdateOfferResponse.
+ * Use `create(UpdateOfferResponseSchema)` to create a new message.
+ */
+export const UpdateOfferResponseSchema: GenMessage<UpdateOfferResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 6);
 
 /**
  * GetOfferRequest names an offer.
@@ -157,7 +415,7 @@ export type GetOfferRequest = Message<"bursar.cms.v1.GetOfferRequest"> & {
  * Use `create(GetOfferRequestSchema)` to create a new message.
  */
 export const GetOfferRequestSchema: GenMessage<GetOfferRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 3);
+  messageDesc(file_bursar_cms_v1_offer_service, 7);
 
 /**
  * GetOfferResponse holds the offer.
@@ -178,7 +436,7 @@ export type GetOfferResponse = Message<"bursar.cms.v1.GetOfferResponse"> & {
  * Use `create(GetOfferResponseSchema)` to create a new message.
  */
 export const GetOfferResponseSchema: GenMessage<GetOfferResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 4);
+  messageDesc(file_bursar_cms_v1_offer_service, 8);
 
 /**
  * ArchiveOfferRequest names an offer.
@@ -192,6 +450,13 @@ export type ArchiveOfferRequest = Message<"bursar.cms.v1.ArchiveOfferRequest"> &
    * @generated from field: string offer_id = 1;
    */
   offerId: string;
+
+  /**
+   * `etag` as it was read.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
 };
 
 /**
@@ -199,7 +464,7 @@ export type ArchiveOfferRequest = Message<"bursar.cms.v1.ArchiveOfferRequest"> &
  * Use `create(ArchiveOfferRequestSchema)` to create a new message.
  */
 export const ArchiveOfferRequestSchema: GenMessage<ArchiveOfferRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 5);
+  messageDesc(file_bursar_cms_v1_offer_service, 9);
 
 /**
  * ArchiveOfferResponse holds the offer.
@@ -220,7 +485,56 @@ export type ArchiveOfferResponse = Message<"bursar.cms.v1.ArchiveOfferResponse">
  * Use `create(ArchiveOfferResponseSchema)` to create a new message.
  */
 export const ArchiveOfferResponseSchema: GenMessage<ArchiveOfferResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 6);
+  messageDesc(file_bursar_cms_v1_offer_service, 10);
+
+/**
+ * UnarchiveOfferRequest names an offer.
+ *
+ * @generated from message bursar.cms.v1.UnarchiveOfferRequest
+ */
+export type UnarchiveOfferRequest = Message<"bursar.cms.v1.UnarchiveOfferRequest"> & {
+  /**
+   * Offer.
+   *
+   * @generated from field: string offer_id = 1;
+   */
+  offerId: string;
+
+  /**
+   * `etag` as it was read.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UnarchiveOfferRequest.
+ * Use `create(UnarchiveOfferRequestSchema)` to create a new message.
+ */
+export const UnarchiveOfferRequestSchema: GenMessage<UnarchiveOfferRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 11);
+
+/**
+ * UnarchiveOfferResponse holds the offer.
+ *
+ * @generated from message bursar.cms.v1.UnarchiveOfferResponse
+ */
+export type UnarchiveOfferResponse = Message<"bursar.cms.v1.UnarchiveOfferResponse"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: bursar.cms.v1.Offer offer = 1;
+   */
+  offer?: Offer | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.UnarchiveOfferResponse.
+ * Use `create(UnarchiveOfferResponseSchema)` to create a new message.
+ */
+export const UnarchiveOfferResponseSchema: GenMessage<UnarchiveOfferResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 12);
 
 /**
  * ListOffersRequest asks for a page of offers.
@@ -248,6 +562,13 @@ export type ListOffersRequest = Message<"bursar.cms.v1.ListOffersRequest"> & {
    * @generated from field: string course_id = 3;
    */
   courseId: string;
+
+  /**
+   * Only archived ones, or only others, when set.
+   *
+   * @generated from field: optional bool archived = 4;
+   */
+  archived?: boolean | undefined;
 };
 
 /**
@@ -255,7 +576,7 @@ export type ListOffersRequest = Message<"bursar.cms.v1.ListOffersRequest"> & {
  * Use `create(ListOffersRequestSchema)` to create a new message.
  */
 export const ListOffersRequestSchema: GenMessage<ListOffersRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 7);
+  messageDesc(file_bursar_cms_v1_offer_service, 13);
 
 /**
  * ListOffersResponse is one page of offers.
@@ -283,18 +604,280 @@ export type ListOffersResponse = Message<"bursar.cms.v1.ListOffersResponse"> & {
  * Use `create(ListOffersResponseSchema)` to create a new message.
  */
 export const ListOffersResponseSchema: GenMessage<ListOffersResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_offer_service, 8);
+  messageDesc(file_bursar_cms_v1_offer_service, 14);
 
 /**
- * OfferService sells courses. A price is never changed: an offer is archived and
- * another one made.
+ * AddPriceRequest describes a price.
+ *
+ * @generated from message bursar.cms.v1.AddPriceRequest
+ */
+export type AddPriceRequest = Message<"bursar.cms.v1.AddPriceRequest"> & {
+  /**
+   * UUID chosen by the caller; a repetition with the same id changes nothing and
+   * gets the first answer.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * Offer.
+   *
+   * @generated from field: string offer_id = 2;
+   */
+  offerId: string;
+
+  /**
+   * What the offer costs from now on in this currency, above zero.
+   *
+   * @generated from field: bursar.money.v1.Money amount = 3;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * `etag` of the offer as it was read.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.AddPriceRequest.
+ * Use `create(AddPriceRequestSchema)` to create a new message.
+ */
+export const AddPriceRequestSchema: GenMessage<AddPriceRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 15);
+
+/**
+ * AddPriceResponse holds the price and the offer.
+ *
+ * @generated from message bursar.cms.v1.AddPriceResponse
+ */
+export type AddPriceResponse = Message<"bursar.cms.v1.AddPriceResponse"> & {
+  /**
+   * The price.
+   *
+   * @generated from field: bursar.cms.v1.Price price = 1;
+   */
+  price?: Price | undefined;
+
+  /**
+   * The offer, which has it.
+   *
+   * @generated from field: bursar.cms.v1.Offer offer = 2;
+   */
+  offer?: Offer | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.AddPriceResponse.
+ * Use `create(AddPriceResponseSchema)` to create a new message.
+ */
+export const AddPriceResponseSchema: GenMessage<AddPriceResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 16);
+
+/**
+ * ArchivePriceRequest names a price.
+ *
+ * @generated from message bursar.cms.v1.ArchivePriceRequest
+ */
+export type ArchivePriceRequest = Message<"bursar.cms.v1.ArchivePriceRequest"> & {
+  /**
+   * Price.
+   *
+   * @generated from field: string price_id = 1;
+   */
+  priceId: string;
+
+  /**
+   * `etag` of the offer as it was read.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ArchivePriceRequest.
+ * Use `create(ArchivePriceRequestSchema)` to create a new message.
+ */
+export const ArchivePriceRequestSchema: GenMessage<ArchivePriceRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 17);
+
+/**
+ * ArchivePriceResponse holds the price and the offer.
+ *
+ * @generated from message bursar.cms.v1.ArchivePriceResponse
+ */
+export type ArchivePriceResponse = Message<"bursar.cms.v1.ArchivePriceResponse"> & {
+  /**
+   * The price.
+   *
+   * @generated from field: bursar.cms.v1.Price price = 1;
+   */
+  price?: Price | undefined;
+
+  /**
+   * The offer, which has it no more.
+   *
+   * @generated from field: bursar.cms.v1.Offer offer = 2;
+   */
+  offer?: Offer | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ArchivePriceResponse.
+ * Use `create(ArchivePriceResponseSchema)` to create a new message.
+ */
+export const ArchivePriceResponseSchema: GenMessage<ArchivePriceResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 18);
+
+/**
+ * ListPricesRequest asks for a page of an offer's prices.
+ *
+ * @generated from message bursar.cms.v1.ListPricesRequest
+ */
+export type ListPricesRequest = Message<"bursar.cms.v1.ListPricesRequest"> & {
+  /**
+   * Most prices to return; zero means 50, more than 500 is lowered to 500.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the previous page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Offer.
+   *
+   * @generated from field: string offer_id = 3;
+   */
+  offerId: string;
+
+  /**
+   * Only prices in this currency, when set.
+   *
+   * @generated from field: string currency_code = 4;
+   */
+  currencyCode: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ListPricesRequest.
+ * Use `create(ListPricesRequestSchema)` to create a new message.
+ */
+export const ListPricesRequestSchema: GenMessage<ListPricesRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 19);
+
+/**
+ * ListPricesResponse is one page of prices.
+ *
+ * @generated from message bursar.cms.v1.ListPricesResponse
+ */
+export type ListPricesResponse = Message<"bursar.cms.v1.ListPricesResponse"> & {
+  /**
+   * Prices, newest first.
+   *
+   * @generated from field: repeated bursar.cms.v1.Price prices = 1;
+   */
+  prices: Price[];
+
+  /**
+   * Token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ListPricesResponse.
+ * Use `create(ListPricesResponseSchema)` to create a new message.
+ */
+export const ListPricesResponseSchema: GenMessage<ListPricesResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 20);
+
+/**
+ * QuoteOfferRequest describes an order that might be made.
+ *
+ * @generated from message bursar.cms.v1.QuoteOfferRequest
+ */
+export type QuoteOfferRequest = Message<"bursar.cms.v1.QuoteOfferRequest"> & {
+  /**
+   * Offer.
+   *
+   * @generated from field: string offer_id = 1;
+   */
+  offerId: string;
+
+  /**
+   * Currency to pay in.
+   *
+   * @generated from field: string currency_code = 2;
+   */
+  currencyCode: string;
+
+  /**
+   * Coupon, when there is one. In capitals or not.
+   *
+   * @generated from field: string coupon_code = 3;
+   */
+  couponCode: string;
+
+  /**
+   * Learner who would get access; with an end user's token, that learner or empty.
+   * Without one, what depends on the learner is left out.
+   *
+   * @generated from field: string learner_id = 4;
+   */
+  learnerId: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.QuoteOfferRequest.
+ * Use `create(QuoteOfferRequestSchema)` to create a new message.
+ */
+export const QuoteOfferRequestSchema: GenMessage<QuoteOfferRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 21);
+
+/**
+ * QuoteOfferResponse holds the quote.
+ *
+ * @generated from message bursar.cms.v1.QuoteOfferResponse
+ */
+export type QuoteOfferResponse = Message<"bursar.cms.v1.QuoteOfferResponse"> & {
+  /**
+   * The quote.
+   *
+   * @generated from field: bursar.cms.v1.Quote quote = 1;
+   */
+  quote?: Quote | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.QuoteOfferResponse.
+ * Use `create(QuoteOfferResponseSchema)` to create a new message.
+ */
+export const QuoteOfferResponseSchema: GenMessage<QuoteOfferResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_offer_service, 22);
+
+/**
+ * OfferService sells courses. What an offer sells never changes, and neither does the
+ * amount of a price: a price is archived and another one takes its place.
  *
  * @generated from service bursar.cms.v1.OfferService
  */
 export const OfferService: GenService<{
   /**
-   * CreateOffer puts courses up for sale. FAILED_PRECONDITION when one of them is
-   * not published.
+   * CreateOffer puts courses up for sale, one or several together. FAILED_PRECONDITION
+   * COURSE_NOT_PUBLISHED when learners do not see one of them, or it is archived;
+   * INVALID_ARGUMENT PRICE_INVALID when a price is zero or has no currency of ISO 4217.
    *
    * @generated from rpc bursar.cms.v1.OfferService.CreateOffer
    */
@@ -302,6 +885,18 @@ export const OfferService: GenService<{
     methodKind: "unary";
     input: typeof CreateOfferRequestSchema;
     output: typeof CreateOfferResponseSchema;
+  },
+  /**
+   * UpdateOffer changes the fields that update_mask names: title, access_duration,
+   * payment_window. Orders that were made keep the terms they were made on. ABORTED
+   * ETAG_MISMATCH when it was changed since.
+   *
+   * @generated from rpc bursar.cms.v1.OfferService.UpdateOffer
+   */
+  updateOffer: {
+    methodKind: "unary";
+    input: typeof UpdateOfferRequestSchema;
+    output: typeof UpdateOfferResponseSchema;
   },
   /**
    * GetOffer returns one offer. NOT_FOUND when there is none.
@@ -324,7 +919,8 @@ export const OfferService: GenService<{
     output: typeof ListOffersResponseSchema;
   },
   /**
-   * ArchiveOffer stops new orders. Orders that were made stay as they are.
+   * ArchiveOffer stops new orders. Orders that were made stay as they are, and can be
+   * paid. ABORTED ETAG_MISMATCH when the offer was changed since.
    *
    * @generated from rpc bursar.cms.v1.OfferService.ArchiveOffer
    */
@@ -332,6 +928,65 @@ export const OfferService: GenService<{
     methodKind: "unary";
     input: typeof ArchiveOfferRequestSchema;
     output: typeof ArchiveOfferResponseSchema;
+  },
+  /**
+   * UnarchiveOffer takes orders again. ABORTED ETAG_MISMATCH when the offer was changed
+   * since.
+   *
+   * @generated from rpc bursar.cms.v1.OfferService.UnarchiveOffer
+   */
+  unarchiveOffer: {
+    methodKind: "unary";
+    input: typeof UnarchiveOfferRequestSchema;
+    output: typeof UnarchiveOfferResponseSchema;
+  },
+  /**
+   * AddPrice sells an offer at another price. The price that the currency had so far is
+   * archived in the same moment. Orders that were made keep theirs. INVALID_ARGUMENT
+   * PRICE_INVALID as for CreateOffer; ABORTED ETAG_MISMATCH when the offer was changed
+   * since.
+   *
+   * @generated from rpc bursar.cms.v1.OfferService.AddPrice
+   */
+  addPrice: {
+    methodKind: "unary";
+    input: typeof AddPriceRequestSchema;
+    output: typeof AddPriceResponseSchema;
+  },
+  /**
+   * ArchivePrice ends the sale in a currency. An offer without prices is not sold.
+   * ABORTED ETAG_MISMATCH when the offer was changed since.
+   *
+   * @generated from rpc bursar.cms.v1.OfferService.ArchivePrice
+   */
+  archivePrice: {
+    methodKind: "unary";
+    input: typeof ArchivePriceRequestSchema;
+    output: typeof ArchivePriceResponseSchema;
+  },
+  /**
+   * ListPrices returns a page of an offer's prices, newest first, archived ones
+   * included. NOT_FOUND when there is no such offer.
+   *
+   * @generated from rpc bursar.cms.v1.OfferService.ListPrices
+   */
+  listPrices: {
+    methodKind: "unary";
+    input: typeof ListPricesRequestSchema;
+    output: typeof ListPricesResponseSchema;
+  },
+  /**
+   * QuoteOffer says what an order would cost now, and changes nothing. A coupon that
+   * does not apply is no error: the quote is the full price, and says why.
+   * FAILED_PRECONDITION OFFER_ARCHIVED, CURRENCY_NOT_OFFERED or COURSE_NOT_PUBLISHED when
+   * no order could be made.
+   *
+   * @generated from rpc bursar.cms.v1.OfferService.QuoteOffer
+   */
+  quoteOffer: {
+    methodKind: "unary";
+    input: typeof QuoteOfferRequestSchema;
+    output: typeof QuoteOfferResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_bursar_cms_v1_offer_service, 0);

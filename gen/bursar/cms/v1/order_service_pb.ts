@@ -8,15 +8,15 @@ import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/vali
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
 import type { Money } from "../../money/v1/money_pb.ts";
 import { file_bursar_money_v1_money } from "../../money/v1/money_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bursar/cms/v1/order_service.proto.
  */
 export const file_bursar_cms_v1_order_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFidXJzYXIvY21zL3YxL29yZGVyX3NlcnZpY2UucHJvdG8SDWJ1cnNhci5jbXMudjEitAIKBU9yZGVyEhgKCG9yZGVyX2lkGAEgASgJQgaKtRgCGAESHAoKbGVhcm5lcl9pZBgCIAEoCUIIirUYBAgDGAESGAoIb2ZmZXJfaWQYAyABKAlCBoq1GAIYARIaCgpjb3Vyc2VfaWRzGAQgAygJQgaKtRgCGAESKwoDZHVlGAUgASgLMhYuYnVyc2FyLm1vbmV5LnYxLk1vbmV5QgaKtRgCGAESKAoFc3RhdGUYBiABKA4yGS5idXJzYXIuY21zLnYxLk9yZGVyU3RhdGUSLQoIcGF5bWVudHMYByADKAsyGy5idXJzYXIuY21zLnYxLk9yZGVyUGF5bWVudBI3CgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYASKpAgoMT3JkZXJQYXltZW50EhoKCnBheW1lbnRfaWQYASABKAlCBoq1GAIYARIZCglsZWRnZXJfaWQYAiABKAlCBoq1GAIYARIXCg9sZWRnZXJfc2VxdWVuY2UYAyABKAMSHQoNY3VycmVuY3lfY29kZRgEIAEoCUIGirUYAhgBEhoKCnBhaWRfbWlub3IYBSABKANCBoq1GAIgARIeCg5yZWZ1bmRlZF9taW5vchgGIAEoA0IGirUYAiABEh4KDmRpc3B1dGVkX21pbm9yGAcgASgDQgaKtRgCIAESGgoKbG9zdF9taW5vchgIIAEoA0IGirUYAiABEjIKCWp1ZGdlbWVudBgJIAEoDjIfLmJ1cnNhci5jbXMudjEuUGF5bWVudEp1ZGdlbWVudCKtAQoSQ3JlYXRlT3JkZXJSZXF1ZXN0EhwKCnJlcXVlc3RfaWQYASABKAlCCLpIBXIDsAEBEiIKCmxlYXJuZXJfaWQYAiABKAlCDrpIBXIDGIABirUYAggDEisKCG9mZmVyX2lkGAMgASgJQhm6SBZyFDISXm9mZl9bMC05YS16XXsyNn0kEigKDWN1cnJlbmN5X2NvZGUYBCABKAlCEbpIDnIMMgpeW0EtWl17M30kIjoKE0NyZWF0ZU9yZGVyUmVzcG9uc2USIwoFb3JkZXIYASABKAsyFC5idXJzYXIuY21zLnYxLk9yZGVyIj4KD0dldE9yZGVyUmVxdWVzdBIrCghvcmRlcl9pZBgBIAEoCUIZukgWchQyEl5vcmRfWzAtOWEtel17MjZ9JCI3ChBHZXRPcmRlclJlc3BvbnNlEiMKBW9yZGVyGAEgASgLMhQuYnVyc2FyLmNtcy52MS5PcmRlciKlAQoRTGlzdE9yZGVyc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGP8BEiIKCmxlYXJuZXJfaWQYAyABKAlCDrpIBXIDGIABirUYAggDEjIKBXN0YXRlGAQgASgOMhkuYnVyc2FyLmNtcy52MS5PcmRlclN0YXRlQgi6SAWCAQIQASJTChJMaXN0T3JkZXJzUmVzcG9uc2USJAoGb3JkZXJzGAEgAygLMhQuYnVyc2FyLmNtcy52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkq4QEKCk9yZGVyU3RhdGUSGwoXT1JERVJfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNPUkRFUl9TVEFURV9QRU5ESU5HEAESFAoQT1JERVJfU1RBVEVfUEFJRBACEhkKFU9SREVSX1NUQVRFX1VOREVSUEFJRBADEhgKFE9SREVSX1NUQVRFX09WRVJQQUlEEAQSHgoaT1JERVJfU1RBVEVfV1JPTkdfQ1VSUkVOQ1kQBRIYChRPUkRFUl9TVEFURV9ESVNQVVRFRBAGEhgKFE9SREVSX1NUQVRFX1JFRlVOREVEEAcqmgEKEFBheW1lbnRKdWRnZW1lbnQSIQodUEFZTUVOVF9KVURHRU1FTlRfVU5TUEVDSUZJRUQQABIcChhQQVlNRU5UX0pVREdFTUVOVF9DT1ZFUlMQARIfChtQQVlNRU5UX0pVREdFTUVOVF9VTkRFUlBBWVMQAhIkCiBQQVlNRU5UX0pVREdFTUVOVF9XUk9OR19DVVJSRU5DWRADMq4DCgxPcmRlclNlcnZpY2UShgEKC0NyZWF0ZU9yZGVyEiEuYnVyc2FyLmNtcy52MS5DcmVhdGVPcmRlclJlcXVlc3QaIi5idXJzYXIuY21zLnYxLkNyZWF0ZU9yZGVyUmVzcG9uc2UiMIq1GCwKEGNtcy5vcmRlcnMud3JpdGUQiCcYsOoBKgpyZXF1ZXN0X2lkMAE6ASpQARJzCghHZXRPcmRlchIeLmJ1cnNhci5jbXMudjEuR2V0T3JkZXJSZXF1ZXN0Gh8uYnVyc2FyLmNtcy52MS5HZXRPcmRlclJlc3BvbnNlIiaQAgGKtRgfCg9jbXMub3JkZXJzLnJlYWQQiCcYsOoBMAE6ASpQAhJ5CgpMaXN0T3JkZXJzEiAuYnVyc2FyLmNtcy52MS5MaXN0T3JkZXJzUmVxdWVzdBohLmJ1cnNhci5jbXMudjEuTGlzdE9yZGVyc1Jlc3BvbnNlIiaQAgGKtRgfCg9jbXMub3JkZXJzLnJlYWQQiCcYsOoBMAE6ASpQAxolirUYIQoLY21zLXNlcnZpY2USB2NvdXJzZXMaBwjMgD0Q+gEgA2IGcHJvdG8z", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_bursar_money_v1_money, file_google_protobuf_timestamp]);
+  fileDesc("CiFidXJzYXIvY21zL3YxL29yZGVyX3NlcnZpY2UucHJvdG8SDWJ1cnNhci5jbXMudjEi9wQKBU9yZGVyEhgKCG9yZGVyX2lkGAEgASgJQgaKtRgCGAESHAoKbGVhcm5lcl9pZBgCIAEoCUIIirUYBAgDGAESGAoIb2ZmZXJfaWQYAyABKAlCBoq1GAIYARIaCgpjb3Vyc2VfaWRzGAQgAygJQgaKtRgCGAESKwoDZHVlGAUgASgLMhYuYnVyc2FyLm1vbmV5LnYxLk1vbmV5QgaKtRgCGAESKAoFc3RhdGUYBiABKA4yGS5idXJzYXIuY21zLnYxLk9yZGVyU3RhdGUSLQoIcGF5bWVudHMYByADKAsyGy5idXJzYXIuY21zLnYxLk9yZGVyUGF5bWVudBI3CgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBoq1GAIYARIYCghwcmljZV9pZBgJIAEoCUIGirUYAhgBEjIKCmxpc3RfcHJpY2UYCiABKAsyFi5idXJzYXIubW9uZXkudjEuTW9uZXlCBoq1GAIYARIwCghkaXNjb3VudBgLIAEoCzIWLmJ1cnNhci5tb25leS52MS5Nb25leUIGirUYAhgBEhsKC2NvdXBvbl9jb2RlGAwgASgJQgaKtRgCGAESOgoPYWNjZXNzX2R1cmF0aW9uGA0gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgaKtRgCGAESNwoLZXhwaXJlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgaKtRgCGAESLwoLY2FuY2VsX3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqkCCgxPcmRlclBheW1lbnQSGgoKcGF5bWVudF9pZBgBIAEoCUIGirUYAhgBEhkKCWxlZGdlcl9pZBgCIAEoCUIGirUYAhgBEhcKD2xlZGdlcl9zZXF1ZW5jZRgDIAEoAxIdCg1jdXJyZW5jeV9jb2RlGAQgASgJQgaKtRgCGAESGgoKcGFpZF9taW5vchgFIAEoA0IGirUYAiABEh4KDnJlZnVuZGVkX21pbm9yGAYgASgDQgaKtRgCIAESHgoOZGlzcHV0ZWRfbWlub3IYByABKANCBoq1GAIgARIaCgpsb3N0X21pbm9yGAggASgDQgaKtRgCIAESMgoJanVkZ2VtZW50GAkgASgOMh8uYnVyc2FyLmNtcy52MS5QYXltZW50SnVkZ2VtZW50IrACChJDcmVhdGVPcmRlclJlcXVlc3QSHAoKcmVxdWVzdF9pZBgBIAEoCUIIukgFcgOwAQESIgoKbGVhcm5lcl9pZBgCIAEoCUIOukgFcgMYgAGKtRgCCAMSKwoIb2ZmZXJfaWQYAyABKAlCGbpIFnIUMhJeb2ZmX1swLTlhLXpdezI2fSQSKAoNY3VycmVuY3lfY29kZRgEIAEoCUIRukgOcgwyCl5bQS1aXXszfSQSHAoLY291cG9uX2NvZGUYBSABKAlCB7pIBHICGEASHQoMcXVvdGVfZGlnZXN0GAYgASgJQge6SARyAhhAEkQKDnBheW1lbnRfd2luZG93GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAztoDMgIIPCI6ChNDcmVhdGVPcmRlclJlc3BvbnNlEiMKBW9yZGVyGAEgASgLMhQuYnVyc2FyLmNtcy52MS5PcmRlciJBChJDYW5jZWxPcmRlclJlcXVlc3QSKwoIb3JkZXJfaWQYASABKAlCGbpIFnIUMhJeb3JkX1swLTlhLXpdezI2fSQiOgoTQ2FuY2VsT3JkZXJSZXNwb25zZRIjCgVvcmRlchgBIAEoCzIULmJ1cnNhci5jbXMudjEuT3JkZXIiPgoPR2V0T3JkZXJSZXF1ZXN0EisKCG9yZGVyX2lkGAEgASgJQhm6SBZyFDISXm9yZF9bMC05YS16XXsyNn0kIjcKEEdldE9yZGVyUmVzcG9uc2USIwoFb3JkZXIYASABKAsyFC5idXJzYXIuY21zLnYxLk9yZGVyIt4BChFMaXN0T3JkZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY/wESIgoKbGVhcm5lcl9pZBgDIAEoCUIOukgFcgMYgAGKtRgCCAMSMgoFc3RhdGUYBCABKA4yGS5idXJzYXIuY21zLnYxLk9yZGVyU3RhdGVCCLpIBYIBAhABEhkKCG9mZmVyX2lkGAUgASgJQge6SARyAhhAEhwKC2NvdXBvbl9jb2RlGAYgASgJQge6SARyAhhAIlMKEkxpc3RPcmRlcnNSZXNwb25zZRIkCgZvcmRlcnMYASADKAsyFC5idXJzYXIuY21zLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqVAgoKT3JkZXJTdGF0ZRIbChdPUkRFUl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE09SREVSX1NUQVRFX1BFTkRJTkcQARIUChBPUkRFUl9TVEFURV9QQUlEEAISGQoVT1JERVJfU1RBVEVfVU5ERVJQQUlEEAMSGAoUT1JERVJfU1RBVEVfT1ZFUlBBSUQQBBIeChpPUkRFUl9TVEFURV9XUk9OR19DVVJSRU5DWRAFEhgKFE9SREVSX1NUQVRFX0RJU1BVVEVEEAYSGAoUT1JERVJfU1RBVEVfUkVGVU5ERUQQBxIXChNPUkRFUl9TVEFURV9FWFBJUkVEEAgSGQoVT1JERVJfU1RBVEVfQ0FOQ0VMTEVEEAkqmgEKEFBheW1lbnRKdWRnZW1lbnQSIQodUEFZTUVOVF9KVURHRU1FTlRfVU5TUEVDSUZJRUQQABIcChhQQVlNRU5UX0pVREdFTUVOVF9DT1ZFUlMQARIfChtQQVlNRU5UX0pVREdFTUVOVF9VTkRFUlBBWVMQAhIkCiBQQVlNRU5UX0pVREdFTUVOVF9XUk9OR19DVVJSRU5DWRADMrcECgxPcmRlclNlcnZpY2UShgEKC0NyZWF0ZU9yZGVyEiEuYnVyc2FyLmNtcy52MS5DcmVhdGVPcmRlclJlcXVlc3QaIi5idXJzYXIuY21zLnYxLkNyZWF0ZU9yZGVyUmVzcG9uc2UiMIq1GCwKEGNtcy5vcmRlcnMud3JpdGUQiCcYsOoBKgpyZXF1ZXN0X2lkMAE6ASpQARKGAQoLQ2FuY2VsT3JkZXISIS5idXJzYXIuY21zLnYxLkNhbmNlbE9yZGVyUmVxdWVzdBoiLmJ1cnNhci5jbXMudjEuQ2FuY2VsT3JkZXJSZXNwb25zZSIwirUYLAoQY21zLm9yZGVycy53cml0ZRCIJxiw6gEqCG9yZGVyX2lkMAE6ASpQAlgBEnMKCEdldE9yZGVyEh4uYnVyc2FyLmNtcy52MS5HZXRPcmRlclJlcXVlc3QaHy5idXJzYXIuY21zLnYxLkdldE9yZGVyUmVzcG9uc2UiJpACAYq1GB8KD2Ntcy5vcmRlcnMucmVhZBCIJxiw6gEwAToBKlACEnkKCkxpc3RPcmRlcnMSIC5idXJzYXIuY21zLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiEuYnVyc2FyLmNtcy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiJpACAYq1GB8KD2Ntcy5vcmRlcnMucmVhZBCIJxiw6gEwAToBKlADGiWKtRghCgtjbXMtc2VydmljZRIHY291cnNlcxoHCMyAPRD6ASADYgZwcm90bzM", [file_buf_validate_validate, file_bursar_mesh_v1_policy, file_bursar_money_v1_money, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Order is a learner's intent to buy an offer.
@@ -79,6 +79,55 @@ export type Order = Message<"bursar.cms.v1.Order"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 8;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * Price it was made at.
+   *
+   * @generated from field: string price_id = 9;
+   */
+  priceId: string;
+
+  /**
+   * That price; what is due is less by the discount.
+   *
+   * @generated from field: bursar.money.v1.Money list_price = 10;
+   */
+  listPrice?: Money | undefined;
+
+  /**
+   * What the coupon took off.
+   *
+   * @generated from field: bursar.money.v1.Money discount = 11;
+   */
+  discount?: Money | undefined;
+
+  /**
+   * Coupon; empty without one.
+   *
+   * @generated from field: string coupon_code = 12;
+   */
+  couponCode: string;
+
+  /**
+   * How long access lasts from the moment of payment. Unset: for ever.
+   *
+   * @generated from field: google.protobuf.Duration access_duration = 13;
+   */
+  accessDuration?: Duration | undefined;
+
+  /**
+   * When it expires, if no money is known by then.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 14;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * When it was cancelled; unset when it was not.
+   *
+   * @generated from field: google.protobuf.Timestamp cancel_time = 15;
+   */
+  cancelTime?: Timestamp | undefined;
 };
 
 /**
@@ -199,6 +248,29 @@ export type CreateOrderRequest = Message<"bursar.cms.v1.CreateOrderRequest"> & {
    * @generated from field: string currency_code = 4;
    */
   currencyCode: string;
+
+  /**
+   * Coupon, when there is one. In capitals or not.
+   *
+   * @generated from field: string coupon_code = 5;
+   */
+  couponCode: string;
+
+  /**
+   * `quote_digest` of the quote that the learner was shown. Empty: whatever it costs
+   * now.
+   *
+   * @generated from field: string quote_digest = 6;
+   */
+  quoteDigest: string;
+
+  /**
+   * How long the order waits for its payment, from one minute to 90 days. Unset: as
+   * the offer says. Parts of a second do not count.
+   *
+   * @generated from field: google.protobuf.Duration payment_window = 7;
+   */
+  paymentWindow?: Duration | undefined;
 };
 
 /**
@@ -230,6 +302,48 @@ export const CreateOrderResponseSchema: GenMessage<CreateOrderResponse> = /*@__P
   messageDesc(file_bursar_cms_v1_order_service, 3);
 
 /**
+ * CancelOrderRequest names an order.
+ *
+ * @generated from message bursar.cms.v1.CancelOrderRequest
+ */
+export type CancelOrderRequest = Message<"bursar.cms.v1.CancelOrderRequest"> & {
+  /**
+   * Order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CancelOrderRequest.
+ * Use `create(CancelOrderRequestSchema)` to create a new message.
+ */
+export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_order_service, 4);
+
+/**
+ * CancelOrderResponse holds the order.
+ *
+ * @generated from message bursar.cms.v1.CancelOrderResponse
+ */
+export type CancelOrderResponse = Message<"bursar.cms.v1.CancelOrderResponse"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: bursar.cms.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CancelOrderResponse.
+ * Use `create(CancelOrderResponseSchema)` to create a new message.
+ */
+export const CancelOrderResponseSchema: GenMessage<CancelOrderResponse> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_order_service, 5);
+
+/**
  * GetOrderRequest names an order.
  *
  * @generated from message bursar.cms.v1.GetOrderRequest
@@ -248,7 +362,7 @@ export type GetOrderRequest = Message<"bursar.cms.v1.GetOrderRequest"> & {
  * Use `create(GetOrderRequestSchema)` to create a new message.
  */
 export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_order_service, 4);
+  messageDesc(file_bursar_cms_v1_order_service, 6);
 
 /**
  * GetOrderResponse holds the order.
@@ -269,7 +383,7 @@ export type GetOrderResponse = Message<"bursar.cms.v1.GetOrderResponse"> & {
  * Use `create(GetOrderResponseSchema)` to create a new message.
  */
 export const GetOrderResponseSchema: GenMessage<GetOrderResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_order_service, 5);
+  messageDesc(file_bursar_cms_v1_order_service, 7);
 
 /**
  * ListOrdersRequest asks for a page of orders.
@@ -299,11 +413,25 @@ export type ListOrdersRequest = Message<"bursar.cms.v1.ListOrdersRequest"> & {
   learnerId: string;
 
   /**
-   * Only orders in this state, when set.
+   * Only orders that are in this state now, when set.
    *
    * @generated from field: bursar.cms.v1.OrderState state = 4;
    */
   state: OrderState;
+
+  /**
+   * Only orders of this offer, when set.
+   *
+   * @generated from field: string offer_id = 5;
+   */
+  offerId: string;
+
+  /**
+   * Only orders with this coupon, when set. In capitals or not.
+   *
+   * @generated from field: string coupon_code = 6;
+   */
+  couponCode: string;
 };
 
 /**
@@ -311,7 +439,7 @@ export type ListOrdersRequest = Message<"bursar.cms.v1.ListOrdersRequest"> & {
  * Use `create(ListOrdersRequestSchema)` to create a new message.
  */
 export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_order_service, 6);
+  messageDesc(file_bursar_cms_v1_order_service, 8);
 
 /**
  * ListOrdersResponse is one page of orders.
@@ -339,7 +467,7 @@ export type ListOrdersResponse = Message<"bursar.cms.v1.ListOrdersResponse"> & {
  * Use `create(ListOrdersResponseSchema)` to create a new message.
  */
 export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_bursar_cms_v1_order_service, 7);
+  messageDesc(file_bursar_cms_v1_order_service, 9);
 
 /**
  * OrderState sums up an order's payments.
@@ -362,7 +490,7 @@ export const OrderState = {
   PENDING: 1,
 
   /**
-   * A payment covers it.
+   * A payment covers it, or nothing was due.
    *
    * @generated from enum value: ORDER_STATE_PAID = 2;
    */
@@ -402,6 +530,20 @@ export const OrderState = {
    * @generated from enum value: ORDER_STATE_REFUNDED = 7;
    */
   REFUNDED: 7,
+
+  /**
+   * No money came in time. What comes now still pays it.
+   *
+   * @generated from enum value: ORDER_STATE_EXPIRED = 8;
+   */
+  EXPIRED: 8,
+
+  /**
+   * It was cancelled before any money came. What comes now still pays it.
+   *
+   * @generated from enum value: ORDER_STATE_CANCELLED = 9;
+   */
+  CANCELLED: 9,
 } as const;
 
 /**
@@ -473,9 +615,14 @@ export const PaymentJudgementSchema: GenEnum<PaymentJudgement> = /*@__PURE__*/
  */
 export const OrderService: GenService<{
   /**
-   * CreateOrder makes a pending order at the offer's price. Give its id to the
-   * payment provider as `bursar_order_id`. FAILED_PRECONDITION when the offer is
-   * archived or not sold in the currency.
+   * CreateOrder makes an order at the offer's price of this moment, less what a coupon
+   * takes off. Give its id to the payment provider as `bursar_order_id`. Where nothing
+   * is due, it is paid and opens its courses at once. FAILED_PRECONDITION when the
+   * offer is archived (OFFER_ARCHIVED), not sold in the currency
+   * (CURRENCY_NOT_OFFERED), sells a course that learners do not see or that is archived
+   * (COURSE_NOT_PUBLISHED), when the coupon does not apply (COUPON_…), or when the terms
+   * are not those of the quote that it names (PRICE_CHANGED). NOT_FOUND when there is no
+   * such offer or coupon.
    *
    * @generated from rpc bursar.cms.v1.OrderService.CreateOrder
    */
@@ -483,6 +630,19 @@ export const OrderService: GenService<{
     methodKind: "unary";
     input: typeof CreateOrderRequestSchema;
     output: typeof CreateOrderResponseSchema;
+  },
+  /**
+   * CancelOrder ends the wait for an order's money, and gives its coupon's use back.
+   * FAILED_PRECONDITION ORDER_STATE_ILLEGAL when money is known or it is expired; a
+   * cancelled order stays as it is. Money that comes later still counts: it pays the
+   * order and opens its courses.
+   *
+   * @generated from rpc bursar.cms.v1.OrderService.CancelOrder
+   */
+  cancelOrder: {
+    methodKind: "unary";
+    input: typeof CancelOrderRequestSchema;
+    output: typeof CancelOrderResponseSchema;
   },
   /**
    * GetOrder returns one order with its payments. NOT_FOUND when there is none.

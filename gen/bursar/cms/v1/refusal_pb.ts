@@ -4,14 +4,18 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { CourseState } from "./course_pb.ts";
+import { file_bursar_cms_v1_course } from "./course_pb.ts";
 import { file_bursar_mesh_v1_policy } from "../../mesh/v1/policy_pb.ts";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bursar/cms/v1/refusal.proto.
  */
 export const file_bursar_cms_v1_refusal: GenFile = /*@__PURE__*/
-  fileDesc("ChtidXJzYXIvY21zL3YxL3JlZnVzYWwucHJvdG8SDWJ1cnNhci5jbXMudjEiaAoNUmVmdXNhbERldGFpbBInCgdyZWZ1c2FsGAEgASgOMhYuYnVyc2FyLmNtcy52MS5SZWZ1c2FsEhgKCHJlc291cmNlGAIgASgJQgaKtRgCCAMSFAoMY3VycmVudF9ldGFnGAMgASgJKrUECgdSZWZ1c2FsEhcKE1JFRlVTQUxfVU5TUEVDSUZJRUQQABIcChhSRUZVU0FMX0NPVVJTRV9OT1RfRk9VTkQQARIcChhSRUZVU0FMX01PRFVMRV9OT1RfRk9VTkQQAhIcChhSRUZVU0FMX0xFU1NPTl9OT1RfRk9VTkQQAxIbChdSRUZVU0FMX09GRkVSX05PVF9GT1VORBAEEhsKF1JFRlVTQUxfT1JERVJfTk9UX0ZPVU5EEAUSIAocUkVGVVNBTF9FTlJPTExNRU5UX05PVF9GT1VORBAGEhYKElJFRlVTQUxfU0xVR19UQUtFThAHEhkKFVJFRlVTQUxfRVRBR19NSVNNQVRDSBAIEhgKFFJFRlVTQUxfQ09VUlNFX0VNUFRZEAkSIAocUkVGVVNBTF9DT1VSU0VfTk9UX1BVQkxJU0hFRBAKEhoKFlJFRlVTQUxfT0ZGRVJfQVJDSElWRUQQCxIgChxSRUZVU0FMX0NVUlJFTkNZX05PVF9PRkZFUkVEEAwSGQoVUkVGVVNBTF9QUklDRV9JTlZBTElEEA0SHQoZUkVGVVNBTF9SRVFVRVNUX0lEX1JFVVNFRBAOEhwKGFJFRlVTQUxfTEVBUk5FUl9NSVNNQVRDSBAPEhkKFVJFRlVTQUxfQUNDRVNTX0RFTklFRBAQEhsKF1JFRlVTQUxfTEVBUk5FUl9NSVNTSU5HEBESHgoaUkVGVVNBTF9QQUdFX1RPS0VOX0lOVkFMSUQQEmIGcHJvdG8z", [file_bursar_mesh_v1_policy]);
+  fileDesc("ChtidXJzYXIvY21zL3YxL3JlZnVzYWwucHJvdG8SDWJ1cnNhci5jbXMudjEi4gIKDVJlZnVzYWxEZXRhaWwSJwoHcmVmdXNhbBgBIAEoDjIWLmJ1cnNhci5jbXMudjEuUmVmdXNhbBIYCghyZXNvdXJjZRgCIAEoCUIGirUYAggDEhQKDGN1cnJlbnRfZXRhZxgDIAEoCRIsCgdjaGFuZ2VzGBQgAygLMhsuYnVyc2FyLmNtcy52MS5Db3Vyc2VDaGFuZ2USLQoIcHJvYmxlbXMYFSADKAsyGy5idXJzYXIuY21zLnYxLkRyYWZ0UHJvYmxlbRIxCg1jdXJyZW50X3N0YXRlGCggASgOMhouYnVyc2FyLmNtcy52MS5Db3Vyc2VTdGF0ZRIwCgx3YW50ZWRfc3RhdGUYKSABKA4yGi5idXJzYXIuY21zLnYxLkNvdXJzZVN0YXRlEjYKD2ltcG9ydF9wcm9ibGVtcxiCASADKAsyHC5idXJzYXIuY21zLnYxLkltcG9ydFByb2JsZW0iPAoNSW1wb3J0UHJvYmxlbRIMCgRwYXRoGAEgASgJEgwKBGxpbmUYAiABKAUSDwoHcHJvYmxlbRgDIAEoCSKEAQoMQ291cnNlQ2hhbmdlEhAKCHJlc291cmNlGAEgASgJEgwKBHdoYXQYAiABKAkSFQoFYWN0b3IYAyABKAlCBoq1GAIIAxIvCgtjaGFuZ2VfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgFIAEoCSIuCgxEcmFmdFByb2JsZW0SDQoFZmllbGQYASABKAkSDwoHcHJvYmxlbRgCIAEoCSqdEgoHUmVmdXNhbBIXChNSRUZVU0FMX1VOU1BFQ0lGSUVEEAASHAoYUkVGVVNBTF9DT1VSU0VfTk9UX0ZPVU5EEAESHAoYUkVGVVNBTF9NT0RVTEVfTk9UX0ZPVU5EEAISHAoYUkVGVVNBTF9MRVNTT05fTk9UX0ZPVU5EEAMSGwoXUkVGVVNBTF9PRkZFUl9OT1RfRk9VTkQQBBIbChdSRUZVU0FMX09SREVSX05PVF9GT1VORBAFEiAKHFJFRlVTQUxfRU5ST0xMTUVOVF9OT1RfRk9VTkQQBhIWChJSRUZVU0FMX1NMVUdfVEFLRU4QBxIZChVSRUZVU0FMX0VUQUdfTUlTTUFUQ0gQCBIYChRSRUZVU0FMX0NPVVJTRV9FTVBUWRAJEiAKHFJFRlVTQUxfQ09VUlNFX05PVF9QVUJMSVNIRUQQChIaChZSRUZVU0FMX09GRkVSX0FSQ0hJVkVEEAsSIAocUkVGVVNBTF9DVVJSRU5DWV9OT1RfT0ZGRVJFRBAMEhkKFVJFRlVTQUxfUFJJQ0VfSU5WQUxJRBANEh0KGVJFRlVTQUxfUkVRVUVTVF9JRF9SRVVTRUQQDhIcChhSRUZVU0FMX0xFQVJORVJfTUlTTUFUQ0gQDxIZChVSRUZVU0FMX0FDQ0VTU19ERU5JRUQQEBIbChdSRUZVU0FMX0xFQVJORVJfTUlTU0lORxAREh4KGlJFRlVTQUxfUEFHRV9UT0tFTl9JTlZBTElEEBISGQoVUkVGVVNBTF9EUkFGVF9JTlZBTElEEBQSHgoaUkVGVVNBTF9DT1VSU0VfTk9UX0RFTEVURUQQFRIaChZSRUZVU0FMX0NPVVJTRV9WSVNJQkxFEBYSIAocUkVGVVNBTF9QUkVSRVFVSVNJVEVTX0NZQ0xJQxAXEiAKHFJFRlVTQUxfUFJFUkVRVUlTSVRFX1VOS05PV04QGBIZChVSRUZVU0FMX0xFU1NPTl9ORUVERUQQGRIZChVSRUZVU0FMX1BMQUNFX1VOS05PV04QGhIXChNSRUZVU0FMX0NPVVJTRV9GVUxMEBsSIAocUkVGVVNBTF9DT1VSU0VfU1RBVEVfSUxMRUdBTBAoEiAKHFJFRlVTQUxfUFVCTElTSF9USU1FX0lOVkFMSUQQKRIdChlSRUZVU0FMX05PVEhJTkdfU0NIRURVTEVEECoSHgoaUkVGVVNBTF9SRVZJU0lPTl9OT1RfRk9VTkQQKxIhCh1SRUZVU0FMX1BSRVZJRVdfVE9LRU5fSU5WQUxJRBAsEiEKHVJFRlVTQUxfUFJFVklFV19UT0tFTl9FWFBJUkVEEC0SJAogUkVGVVNBTF9QUkVSRVFVSVNJVEVTX0lOQ09NUExFVEUQPBIZChVSRUZVU0FMX1FVRVJZX0lOVkFMSUQQPRIbChdSRUZVU0FMX1BSSUNFX05PVF9GT1VORBBGEhwKGFJFRlVTQUxfQ09VUE9OX05PVF9GT1VORBBHEhkKFVJFRlVTQUxfQ09VUE9OX0VYSVNUUxBIEhoKFlJFRlVTQUxfQ09VUE9OX0lOVkFMSUQQSRIgChxSRUZVU0FMX0NPVVBPTl9MSU1JVF9MT1dFUkVEEEoSGwoXUkVGVVNBTF9DT1VQT05fQVJDSElWRUQQSxIeChpSRUZVU0FMX0NPVVBPTl9OT1RfU1RBUlRFRBBMEhgKFFJFRlVTQUxfQ09VUE9OX0VOREVEEE0SIQodUkVGVVNBTF9DT1VQT05fT0ZGRVJfTUlTTUFUQ0gQThIkCiBSRUZVU0FMX0NPVVBPTl9DVVJSRU5DWV9NSVNNQVRDSBBPEhoKFlJFRlVTQUxfQ09VUE9OX1VTRURfVVAQUBIlCiFSRUZVU0FMX0NPVVBPTl9VU0VEX1VQX0JZX0xFQVJORVIQURIZChVSRUZVU0FMX1BSSUNFX0NIQU5HRUQQUhIfChtSRUZVU0FMX09SREVSX1NUQVRFX0lMTEVHQUwQUxIaChZSRUZVU0FMX1BSSUNFX0FSQ0hJVkVEEFQSGgoWUkVGVVNBTF9VUERBVEVfSU5WQUxJRBBVEhsKF1JFRlVTQUxfR1JBTlRfTk9UX0ZPVU5EEFoSGAoUUkVGVVNBTF9HUkFOVF9FWElTVFMQWxIgChxSRUZVU0FMX0dSQU5UX01PVkVEX0JZX01PTkVZEFwSGQoVUkVGVVNBTF9HUkFOVF9SRVZPS0VEEF0SHAoYUkVGVVNBTF9FWFBJUkVfVElNRV9QQVNUEF4SHQoZUkVGVVNBTF9TT1VSQ0VfSURfTUlTU0lORxBfEiEKHVJFRlVTQUxfTEVER0VSX05PVF9DT05GSUdVUkVEEGASHgoaUkVGVVNBTF9MRURHRVJfVU5BVkFJTEFCTEUQYRIcChhSRUZVU0FMX0xFREdFUl9OT1RfRk9VTkQQYhIcChhSRUZVU0FMX1BPU0lUSU9OX0lOVkFMSUQQYxIaChZSRUZVU0FMX1FVSVpfTk9UX0ZPVU5EEG4SHAoYUkVGVVNBTF9RVUVTVElPTl9VTktOT1dOEG8SGgoWUkVGVVNBTF9DSE9JQ0VfVU5LTk9XThBwEhoKFlJFRlVTQUxfQU5TV0VSX0lOVkFMSUQQcRIeChpSRUZVU0FMX0FUVEVNUFRTX0VYSEFVU1RFRBByEh0KGVJFRlVTQUxfUkVWSVNJT05fTk9UX0xJVkUQcxIdChlSRUZVU0FMX0FUVEVNUFRfTk9UX0ZPVU5EEHQSIQodUkVGVVNBTF9DRVJUSUZJQ0FURV9OT1RfRk9VTkQQdRIfChtSRUZVU0FMX0NFUlRJRklDQVRFX1JFVk9LRUQQdhIgChxSRUZVU0FMX0NPVVJTRV9OT1RfQ09NUExFVEVEEHcSIwofUkVGVVNBTF9DRVJUSUZJQ0FURV9OT1RfT0ZGRVJFRBB4EiQKIFJFRlVTQUxfQ0VSVElGSUNBVEVfS0VZU19NSVNTSU5HEHkSHAoYUkVGVVNBTF9BQ0NFU1NfV0lUSERSQVdOEHoSGwoWUkVGVVNBTF9JTVBPUlRfSU5WQUxJRBCCARIbChZSRUZVU0FMX0ZJTFRFUl9JTlZBTElEEJYBYgZwcm90bzM", [file_bursar_cms_v1_course, file_bursar_mesh_v1_policy, file_google_protobuf_timestamp]);
 
 /**
  * RefusalDetail is attached to the error of a refused request.
@@ -39,6 +43,41 @@ export type RefusalDetail = Message<"bursar.cms.v1.RefusalDetail"> & {
    * @generated from field: string current_etag = 3;
    */
   currentEtag: string;
+
+  /**
+   * What changed since the etag in the request, newest first, the last 20.
+   *
+   * @generated from field: repeated bursar.cms.v1.CourseChange changes = 20;
+   */
+  changes: CourseChange[];
+
+  /**
+   * Everything that is wrong with what was sent.
+   *
+   * @generated from field: repeated bursar.cms.v1.DraftProblem problems = 21;
+   */
+  problems: DraftProblem[];
+
+  /**
+   * State the course is in, when that forbids what was wanted.
+   *
+   * @generated from field: bursar.cms.v1.CourseState current_state = 40;
+   */
+  currentState: CourseState;
+
+  /**
+   * State the course would have been in.
+   *
+   * @generated from field: bursar.cms.v1.CourseState wanted_state = 41;
+   */
+  wantedState: CourseState;
+
+  /**
+   * Everything that is wrong with imported files, at most 200 of it.
+   *
+   * @generated from field: repeated bursar.cms.v1.ImportProblem import_problems = 130;
+   */
+  importProblems: ImportProblem[];
 };
 
 /**
@@ -47,6 +86,118 @@ export type RefusalDetail = Message<"bursar.cms.v1.RefusalDetail"> & {
  */
 export const RefusalDetailSchema: GenMessage<RefusalDetail> = /*@__PURE__*/
   messageDesc(file_bursar_cms_v1_refusal, 0);
+
+/**
+ * ImportProblem is one thing that is wrong with a file of an import.
+ *
+ * @generated from message bursar.cms.v1.ImportProblem
+ */
+export type ImportProblem = Message<"bursar.cms.v1.ImportProblem"> & {
+  /**
+   * Path of the file; empty when it is about all of them.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Line in the file, from 1; zero when it is about all of it.
+   *
+   * @generated from field: int32 line = 2;
+   */
+  line: number;
+
+  /**
+   * What is wrong.
+   *
+   * @generated from field: string problem = 3;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.ImportProblem.
+ * Use `create(ImportProblemSchema)` to create a new message.
+ */
+export const ImportProblemSchema: GenMessage<ImportProblem> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_refusal, 1);
+
+/**
+ * CourseChange is one change of a part of a course.
+ *
+ * @generated from message bursar.cms.v1.CourseChange
+ */
+export type CourseChange = Message<"bursar.cms.v1.CourseChange"> & {
+  /**
+   * Course, module or lesson that was changed.
+   *
+   * @generated from field: string resource = 1;
+   */
+  resource: string;
+
+  /**
+   * What was done, such as `lesson updated`.
+   *
+   * @generated from field: string what = 2;
+   */
+  what: string;
+
+  /**
+   * Who did it.
+   *
+   * @generated from field: string actor = 3;
+   */
+  actor: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp change_time = 4;
+   */
+  changeTime?: Timestamp | undefined;
+
+  /**
+   * Etag of the course after it.
+   *
+   * @generated from field: string etag = 5;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.CourseChange.
+ * Use `create(CourseChangeSchema)` to create a new message.
+ */
+export const CourseChangeSchema: GenMessage<CourseChange> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_refusal, 2);
+
+/**
+ * DraftProblem is one thing that is wrong with a course, module or lesson.
+ *
+ * @generated from message bursar.cms.v1.DraftProblem
+ */
+export type DraftProblem = Message<"bursar.cms.v1.DraftProblem"> & {
+  /**
+   * Where, from the thing itself: `blocks[2].quiz.questions[0].choice`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * What is wrong and what may stand there.
+   *
+   * @generated from field: string problem = 2;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message bursar.cms.v1.DraftProblem.
+ * Use `create(DraftProblemSchema)` to create a new message.
+ */
+export const DraftProblemSchema: GenMessage<DraftProblem> = /*@__PURE__*/
+  messageDesc(file_bursar_cms_v1_refusal, 3);
 
 /**
  * Refusal says why the CMS did not do what it was asked. The values are stable.
@@ -186,6 +337,405 @@ export const Refusal = {
    * @generated from enum value: REFUSAL_PAGE_TOKEN_INVALID = 18;
    */
   PAGE_TOKEN_INVALID: 18,
+
+  /**
+   * The course, module or lesson breaks rules; the problems tell each.
+   *
+   * @generated from enum value: REFUSAL_DRAFT_INVALID = 20;
+   */
+  DRAFT_INVALID: 20,
+
+  /**
+   * The course is not deleted.
+   *
+   * @generated from enum value: REFUSAL_COURSE_NOT_DELETED = 21;
+   */
+  COURSE_NOT_DELETED: 21,
+
+  /**
+   * Learners see the course, or will.
+   *
+   * @generated from enum value: REFUSAL_COURSE_VISIBLE = 22;
+   */
+  COURSE_VISIBLE: 22,
+
+  /**
+   * A course or lesson would be its own prerequisite.
+   *
+   * @generated from enum value: REFUSAL_PREREQUISITES_CYCLIC = 23;
+   */
+  PREREQUISITES_CYCLIC: 23,
+
+  /**
+   * There is no such prerequisite, or it is of another course.
+   *
+   * @generated from enum value: REFUSAL_PREREQUISITE_UNKNOWN = 24;
+   */
+  PREREQUISITE_UNKNOWN: 24,
+
+  /**
+   * A lesson needs it first.
+   *
+   * @generated from enum value: REFUSAL_LESSON_NEEDED = 25;
+   */
+  LESSON_NEEDED: 25,
+
+  /**
+   * The place is beside something that is not there.
+   *
+   * @generated from enum value: REFUSAL_PLACE_UNKNOWN = 26;
+   */
+  PLACE_UNKNOWN: 26,
+
+  /**
+   * The course has as many modules or lessons as it may.
+   *
+   * @generated from enum value: REFUSAL_COURSE_FULL = 27;
+   */
+  COURSE_FULL: 27,
+
+  /**
+   * The course is in a state from which there is no way to the wanted one.
+   *
+   * @generated from enum value: REFUSAL_COURSE_STATE_ILLEGAL = 40;
+   */
+  COURSE_STATE_ILLEGAL: 40,
+
+  /**
+   * The publish time has passed or is too far away.
+   *
+   * @generated from enum value: REFUSAL_PUBLISH_TIME_INVALID = 41;
+   */
+  PUBLISH_TIME_INVALID: 41,
+
+  /**
+   * No publication of the course is scheduled.
+   *
+   * @generated from enum value: REFUSAL_NOTHING_SCHEDULED = 42;
+   */
+  NOTHING_SCHEDULED: 42,
+
+  /**
+   * The course has no such revision.
+   *
+   * @generated from enum value: REFUSAL_REVISION_NOT_FOUND = 43;
+   */
+  REVISION_NOT_FOUND: 43,
+
+  /**
+   * The preview token is not of this service, or was revoked.
+   *
+   * @generated from enum value: REFUSAL_PREVIEW_TOKEN_INVALID = 44;
+   */
+  PREVIEW_TOKEN_INVALID: 44,
+
+  /**
+   * The preview token was good and is over.
+   *
+   * @generated from enum value: REFUSAL_PREVIEW_TOKEN_EXPIRED = 45;
+   */
+  PREVIEW_TOKEN_EXPIRED: 45,
+
+  /**
+   * The learner has to complete another course or lesson first.
+   *
+   * @generated from enum value: REFUSAL_PREREQUISITES_INCOMPLETE = 60;
+   */
+  PREREQUISITES_INCOMPLETE: 60,
+
+  /**
+   * The search only says what must not be found.
+   *
+   * @generated from enum value: REFUSAL_QUERY_INVALID = 61;
+   */
+  QUERY_INVALID: 61,
+
+  /**
+   * There is no such price.
+   *
+   * @generated from enum value: REFUSAL_PRICE_NOT_FOUND = 70;
+   */
+  PRICE_NOT_FOUND: 70,
+
+  /**
+   * There is no such coupon.
+   *
+   * @generated from enum value: REFUSAL_COUPON_NOT_FOUND = 71;
+   */
+  COUPON_NOT_FOUND: 71,
+
+  /**
+   * A coupon has or had the code.
+   *
+   * @generated from enum value: REFUSAL_COUPON_EXISTS = 72;
+   */
+  COUPON_EXISTS: 72,
+
+  /**
+   * The coupon's window or amounts make no sense.
+   *
+   * @generated from enum value: REFUSAL_COUPON_INVALID = 73;
+   */
+  COUPON_INVALID: 73,
+
+  /**
+   * A limit of the coupon would go down.
+   *
+   * @generated from enum value: REFUSAL_COUPON_LIMIT_LOWERED = 74;
+   */
+  COUPON_LIMIT_LOWERED: 74,
+
+  /**
+   * The coupon was ended for good.
+   *
+   * @generated from enum value: REFUSAL_COUPON_ARCHIVED = 75;
+   */
+  COUPON_ARCHIVED: 75,
+
+  /**
+   * The coupon's window has not begun.
+   *
+   * @generated from enum value: REFUSAL_COUPON_NOT_STARTED = 76;
+   */
+  COUPON_NOT_STARTED: 76,
+
+  /**
+   * The coupon's window is over.
+   *
+   * @generated from enum value: REFUSAL_COUPON_ENDED = 77;
+   */
+  COUPON_ENDED: 77,
+
+  /**
+   * The coupon is for other offers.
+   *
+   * @generated from enum value: REFUSAL_COUPON_OFFER_MISMATCH = 78;
+   */
+  COUPON_OFFER_MISMATCH: 78,
+
+  /**
+   * The coupon's amount is in other currencies.
+   *
+   * @generated from enum value: REFUSAL_COUPON_CURRENCY_MISMATCH = 79;
+   */
+  COUPON_CURRENCY_MISMATCH: 79,
+
+  /**
+   * The coupon was used as often as it may be.
+   *
+   * @generated from enum value: REFUSAL_COUPON_USED_UP = 80;
+   */
+  COUPON_USED_UP: 80,
+
+  /**
+   * The learner used the coupon as often as one may.
+   *
+   * @generated from enum value: REFUSAL_COUPON_USED_UP_BY_LEARNER = 81;
+   */
+  COUPON_USED_UP_BY_LEARNER: 81,
+
+  /**
+   * What is due is not what the quote said.
+   *
+   * @generated from enum value: REFUSAL_PRICE_CHANGED = 82;
+   */
+  PRICE_CHANGED: 82,
+
+  /**
+   * The order is in a state from which there is no way to the wanted one.
+   *
+   * @generated from enum value: REFUSAL_ORDER_STATE_ILLEGAL = 83;
+   */
+  ORDER_STATE_ILLEGAL: 83,
+
+  /**
+   * The price was archived before.
+   *
+   * @generated from enum value: REFUSAL_PRICE_ARCHIVED = 84;
+   */
+  PRICE_ARCHIVED: 84,
+
+  /**
+   * The update mask names no field, or one that cannot have its new value.
+   *
+   * @generated from enum value: REFUSAL_UPDATE_INVALID = 85;
+   */
+  UPDATE_INVALID: 85,
+
+  /**
+   * There is no such grant.
+   *
+   * @generated from enum value: REFUSAL_GRANT_NOT_FOUND = 90;
+   */
+  GRANT_NOT_FOUND: 90,
+
+  /**
+   * The learner has a grant of this source in the course already.
+   *
+   * @generated from enum value: REFUSAL_GRANT_EXISTS = 91;
+   */
+  GRANT_EXISTS: 91,
+
+  /**
+   * The grant comes from a payment: refund that, and the grant follows.
+   *
+   * @generated from enum value: REFUSAL_GRANT_MOVED_BY_MONEY = 92;
+   */
+  GRANT_MOVED_BY_MONEY: 92,
+
+  /**
+   * The grant was revoked before.
+   *
+   * @generated from enum value: REFUSAL_GRANT_REVOKED = 93;
+   */
+  GRANT_REVOKED: 93,
+
+  /**
+   * The time at which access would run out has passed.
+   *
+   * @generated from enum value: REFUSAL_EXPIRE_TIME_PAST = 94;
+   */
+  EXPIRE_TIME_PAST: 94,
+
+  /**
+   * A grant of this source needs a source id.
+   *
+   * @generated from enum value: REFUSAL_SOURCE_ID_MISSING = 95;
+   */
+  SOURCE_ID_MISSING: 95,
+
+  /**
+   * The service was not told where the ledger is.
+   *
+   * @generated from enum value: REFUSAL_LEDGER_NOT_CONFIGURED = 96;
+   */
+  LEDGER_NOT_CONFIGURED: 96,
+
+  /**
+   * The ledger did not answer.
+   *
+   * @generated from enum value: REFUSAL_LEDGER_UNAVAILABLE = 97;
+   */
+  LEDGER_UNAVAILABLE: 97,
+
+  /**
+   * The ledger's service knows no ledger of this id.
+   *
+   * @generated from enum value: REFUSAL_LEDGER_NOT_FOUND = 98;
+   */
+  LEDGER_NOT_FOUND: 98,
+
+  /**
+   * The position does not belong to this request.
+   *
+   * @generated from enum value: REFUSAL_POSITION_INVALID = 99;
+   */
+  POSITION_INVALID: 99,
+
+  /**
+   * The lesson has no such quiz.
+   *
+   * @generated from enum value: REFUSAL_QUIZ_NOT_FOUND = 110;
+   */
+  QUIZ_NOT_FOUND: 110,
+
+  /**
+   * The quiz has no such question.
+   *
+   * @generated from enum value: REFUSAL_QUESTION_UNKNOWN = 111;
+   */
+  QUESTION_UNKNOWN: 111,
+
+  /**
+   * The question has no such choice.
+   *
+   * @generated from enum value: REFUSAL_CHOICE_UNKNOWN = 112;
+   */
+  CHOICE_UNKNOWN: 112,
+
+  /**
+   * The answer does not fit its question, or the question is answered twice.
+   *
+   * @generated from enum value: REFUSAL_ANSWER_INVALID = 113;
+   */
+  ANSWER_INVALID: 113,
+
+  /**
+   * No attempt at the quiz is left.
+   *
+   * @generated from enum value: REFUSAL_ATTEMPTS_EXHAUSTED = 114;
+   */
+  ATTEMPTS_EXHAUSTED: 114,
+
+  /**
+   * Learners do not see the revision, and did not lately.
+   *
+   * @generated from enum value: REFUSAL_REVISION_NOT_LIVE = 115;
+   */
+  REVISION_NOT_LIVE: 115,
+
+  /**
+   * There is no such attempt.
+   *
+   * @generated from enum value: REFUSAL_ATTEMPT_NOT_FOUND = 116;
+   */
+  ATTEMPT_NOT_FOUND: 116,
+
+  /**
+   * There is no such certificate.
+   *
+   * @generated from enum value: REFUSAL_CERTIFICATE_NOT_FOUND = 117;
+   */
+  CERTIFICATE_NOT_FOUND: 117,
+
+  /**
+   * The certificate was revoked.
+   *
+   * @generated from enum value: REFUSAL_CERTIFICATE_REVOKED = 118;
+   */
+  CERTIFICATE_REVOKED: 118,
+
+  /**
+   * The learner has not completed the course.
+   *
+   * @generated from enum value: REFUSAL_COURSE_NOT_COMPLETED = 119;
+   */
+  COURSE_NOT_COMPLETED: 119,
+
+  /**
+   * The course offers no certificate.
+   *
+   * @generated from enum value: REFUSAL_CERTIFICATE_NOT_OFFERED = 120;
+   */
+  CERTIFICATE_NOT_OFFERED: 120,
+
+  /**
+   * The service was given no key to sign certificates with.
+   *
+   * @generated from enum value: REFUSAL_CERTIFICATE_KEYS_MISSING = 121;
+   */
+  CERTIFICATE_KEYS_MISSING: 121,
+
+  /**
+   * The money that opened the course went back, or is disputed.
+   *
+   * @generated from enum value: REFUSAL_ACCESS_WITHDRAWN = 122;
+   */
+  ACCESS_WITHDRAWN: 122,
+
+  /**
+   * The files are not a course, or not all of them arrived.
+   *
+   * @generated from enum value: REFUSAL_IMPORT_INVALID = 130;
+   */
+  IMPORT_INVALID: 130,
+
+  /**
+   * The filter is not one of this list.
+   *
+   * @generated from enum value: REFUSAL_FILTER_INVALID = 150;
+   */
+  FILTER_INVALID: 150,
 } as const;
 
 /**
