@@ -35,7 +35,7 @@ const pure = [
   "cms-service/search/language.ts",
   "cms-service/access/{enrollment,order-state,payment,reconciliation,settlement,verdict}.ts",
   "cms-service/commerce/{discount,rules}.ts",
-  "cms-service/courses/{rank,rules}.ts",
+  "cms-service/courses/{cycle,place,rank,rules}.ts",
   "cms-service/publishing/{decide-publish,diff,life}.ts",
   "cms-service/learning/{grade,progress}.ts",
   "webhook-gateway/providers/template.ts",

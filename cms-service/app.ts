@@ -38,6 +38,7 @@ import { startOrderExpiry } from "./commerce/order-expiry.ts";
 import { type OrderServiceOptions, orderService } from "./commerce/order-service.ts";
 import { readCmsConfig } from "./config.ts";
 import { ledgerConsumer } from "./consumer.ts";
+import { startPurge } from "./courses/purge.ts";
 import { courseService } from "./courses/service.ts";
 import { type CertificateOptions, certificateService } from "./learning/certificate-service.ts";
 import { progressService } from "./learning/progress-service.ts";
@@ -71,6 +72,7 @@ export const cmsService = {
     const { pool, log, metrics, own } = parts;
     own(startAccessExpiry({ pool, log, metrics }));
     own(startOrderExpiry({ pool, log, metrics }));
+    own(startPurge({ pool, log }));
     own(startSweeper({ pool, log, metrics }));
     own(startSearchUpkeep({ pool, log }));
     const { ledgerUrl, certificates } = readCmsConfig(parts.env);

@@ -311,6 +311,34 @@ test.for([
   if (told !== "unknown") expect(error.message).toContain(told);
 });
 
+test("a course that another needs is not deleted", async () => {
+  const [needed, needing] = [await makeDraft(cms), await makeDraft(cms)];
+  const { course } = await cms.courses.updateCourse({
+    course: { courseId: needing.courseId, prerequisiteCourseIds: [needed.courseId] },
+    updateMask: { paths: ["prerequisite_course_ids"] },
+    etag: needing.etag,
+  });
+  const remove = () => cms.courses.deleteCourse({ courseId: needed.courseId, etag: needed.etag });
+  expect(await refusalOf(remove())).toMatchObject({
+    refusal: "COURSE_NEEDED",
+    resource: needing.courseId,
+  });
+  await cms.courses.deleteCourse({ courseId: needing.courseId, etag: course!.etag });
+  await remove();
+});
+
+test("a completion rule that is left out of its mask's update is the default again", async () => {
+  const { courseId, etag } = await makeDraft(cms);
+  const update = async (completionRule: { lessonsPercent: number } | undefined, from: string) => {
+    const course = { courseId, ...(completionRule && { completionRule }) };
+    const request = { course, updateMask: { paths: ["completion_rule"] }, etag: from };
+    return (await cms.courses.updateCourse(request)).course!;
+  };
+  const changed = await update({ lessonsPercent: 80 }, etag);
+  expect(changed.completionRule?.lessonsPercent).toBe(80);
+  expect((await update(undefined, changed.etag)).completionRule?.lessonsPercent).toBe(0);
+});
+
 test("a course is deleted once nobody sees it, and comes back as it was", async () => {
   const { courseId, etag } = await makeCourse(cms);
   const visible = cms.courses.deleteCourse({ courseId, etag });

@@ -1,6 +1,8 @@
 // What authors do with a course as a whole: make it, change its own fields, take it away and bring
 // it back. Each is one SQL transaction under the lock of the course.
 
+import { create } from "@bufbuild/protobuf";
+import { CompletionRuleSchema } from "#gen/bursar/cms/v1/course_pb.ts";
 import type {
   CreateCourseRequest,
   DeleteCourseRequest,
@@ -83,7 +85,9 @@ export async function updateCourse(tx: Tx, request: UpdateCourseRequest, actor: 
     ...(isChanged("summary") && { summary }),
     ...(isChanged("slug") && { slug }),
     ...(isChanged("translations") && { translations }),
-    ...(isChanged("completion_rule") && completionRule && { completionRule }),
+    ...(isChanged("completion_rule") && {
+      completionRule: completionRule ?? create(CompletionRuleSchema),
+    }),
   });
   await recordChange(tx, { courseId, resources: [courseId], what: "course updated", actor });
   return { course: await outline(tx, courseId) };
@@ -109,6 +113,7 @@ async function replacePrerequisites(tx: Tx, courseId: string, ids: readonly stri
 
 export async function deleteCourse(tx: Tx, request: DeleteCourseRequest, actor: string) {
   const { courseId, etag } = request;
+  await store.lockPrerequisites(tx);
   const { version } = await lockDraft(tx, courseId);
   await refuseStale(tx, { courseId, etag, version });
   const { life, now } = await writeDownDue(tx, courseId);
@@ -116,6 +121,11 @@ export async function deleteCourse(tx: Tx, request: DeleteCourseRequest, actor: 
   if (state === "published" || life.scheduledRevision !== null) {
     const what = `course ${courseId} is ${state.toUpperCase()}: learners see it, or will`;
     throw refused("COURSE_VISIBLE", `${what}; unpublish it first`, { resource: courseId });
+  }
+  const dependent = await store.findDependent(tx, courseId);
+  if (dependent !== undefined) {
+    const what = `course ${dependent} needs course ${courseId} first; change its prerequisites`;
+    throw refused("COURSE_NEEDED", what, { resource: dependent });
   }
   await recordChange(tx, { courseId, resources: [courseId], what: "course deleted", actor });
   await store.markDeleted(tx, courseId);

@@ -108,6 +108,16 @@ export async function readPrerequisites(tx: Tx): Promise<readonly Need[]> {
   `;
 }
 
+/** A course that needs this one, deleted ones left out. */
+export async function findDependent(tx: Tx, courseId: string): Promise<string | undefined> {
+  const [row] = await tx<{ courseId: string }[]>`
+    select p.course_id as "courseId" from course_prerequisite p join course c using (course_id)
+    where p.prerequisite_course_id = ${courseId} and c.delete_time is null
+    limit 1
+  `;
+  return row?.courseId;
+}
+
 /** Which of these courses there are, deleted ones left out. */
 export async function readCourseIds(tx: Tx, courseIds: readonly string[]): Promise<Set<string>> {
   const rows = await tx<{ courseId: string }[]>`

@@ -42,6 +42,7 @@ const codes = {
   LESSON_NEEDED: Code.FailedPrecondition,
   PLACE_UNKNOWN: Code.InvalidArgument,
   COURSE_FULL: Code.FailedPrecondition,
+  COURSE_NEEDED: Code.FailedPrecondition,
   COURSE_STATE_ILLEGAL: Code.FailedPrecondition,
   PUBLISH_TIME_INVALID: Code.InvalidArgument,
   NOTHING_SCHEDULED: Code.FailedPrecondition,

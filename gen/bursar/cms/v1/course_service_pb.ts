@@ -1053,7 +1053,8 @@ export const CourseService: GenService<{
   },
   /**
    * DeleteCourse takes a course away. It can be undeleted for 30 days.
-   * FAILED_PRECONDITION when learners see it, or will: unpublish it first.
+   * FAILED_PRECONDITION when learners see it, or will: unpublish it first; and when
+   * another course needs it.
    *
    * @generated from rpc bursar.cms.v1.CourseService.DeleteCourse
    */
