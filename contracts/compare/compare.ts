@@ -10,7 +10,8 @@ import { compareRules, type RuleChange, type Rules, textOf } from "./rule-change
 
 /** What changed for things that are in both; what came and went is in the bytes. */
 export function compareSchemas(before: Registry, after: Registry): Finding[] {
-  const directions = directionsIn(after);
+  // Only who sent or read it before can be hurt.
+  const directions = directionsIn(before);
   const was = new Map([...before].map((desc) => [keyOf(desc), desc]));
   const findings: Finding[] = [];
   for (const desc of after) {
