@@ -7,7 +7,7 @@ ready := node_modules/.ready
 # What buf breaking compares with: a git ref of this repository.
 BREAKING_AGAINST ?= main
 
-.PHONY: help demo test up identity gen check bench conformance clean
+.PHONY: help demo test up identity gen client check bench conformance clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -27,11 +27,15 @@ up: $(ready) ## start everything and stay; Ctrl-C stops it; TRACES=1 shows trace
 identity: $(ready) ## a certificate for a service of yours: make identity NAME=receipt-service
 	@node dev/identity.ts "$(NAME)"
 
-gen: $(ready) ## regenerate gen/, docs/reference/ and the broker's users from proto/
+gen: $(ready) ## regenerate gen/, docs/reference/, deploy/kubernetes/ and the broker's users from proto/
 	buf format -w
 	buf generate
 	@node dev/nats-config.ts
 	@node contracts/reference/write.ts
+	@node contracts/deployment/write.ts
+
+client: $(ready) ## pack the contracts as an npm tarball: JavaScript, declarations, protos
+	@node contracts/package/write.ts
 
 check: $(ready) ## format, lint, types, contracts, freshness of gen/, house rules
 	@node dev/check.ts --against $(BREAKING_AGAINST)
