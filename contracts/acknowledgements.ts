@@ -2,7 +2,7 @@
 // contracts/acknowledged.yaml. An entry means one finding, by its whole text; one that means none
 // is wrong, because the next change would hide behind it.
 
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from "yaml";
+import { type EntryProblem, readEntries } from "./entries.ts";
 import { type Finding, findingId, isBreaking } from "./finding.ts";
 
 export type Acknowledgement = {
@@ -14,54 +14,24 @@ export type Acknowledgement = {
   readonly line: number;
 };
 
-export type AcknowledgementProblem = { readonly line: number; readonly problem: string };
-
 export type Acknowledged = {
   readonly acknowledgements: readonly Acknowledgement[];
-  readonly problems: readonly AcknowledgementProblem[];
+  readonly problems: readonly EntryProblem[];
 };
 
-const keys = ["finding", "date", "reason"] as const;
-
 export function readAcknowledgements(text: string, today: string): Acknowledged {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, maxAliasCount: 0 } as object);
-  const lineAt = (offset = 0) => lines.linePos(offset).line;
-  const problems: AcknowledgementProblem[] = document.errors.map(({ message, pos }) => {
-    return { line: lineAt(pos[0]), problem: message.split("\n")[0] ?? message };
-  });
-  if (problems.length > 0) return { acknowledgements: [], problems };
-  const { contents } = document;
-  if (contents === null) return { acknowledgements: [], problems };
-  if (!isSeq(contents)) {
-    return { acknowledgements: [], problems: [{ line: 1, problem: "is no list" }] };
-  }
-  const acknowledgements: Acknowledgement[] = [];
-  for (const item of contents.items) {
-    const line = lineAt((item as { range?: [number] }).range?.[0]);
-    const entry = isMap(item) ? textsOf(item) : undefined;
-    const problem = entry ? problemOf(entry, today) : `is no entry with ${keys.join(", ")}`;
-    if (problem !== undefined) problems.push({ line, problem });
-    else acknowledgements.push({ ...(entry as Omit<Acknowledgement, "line">), line });
-  }
-  return { acknowledgements, problems };
+  const { entries, problems } = readEntries(text, ["finding", "date", "reason"]);
+  const dated = entries.map((entry) => ({ entry, problem: dateProblem(entry.date, today) }));
+  return {
+    acknowledgements: dated.flatMap(({ entry, problem }) => (problem ? [] : [entry])),
+    problems: [
+      ...problems,
+      ...dated.flatMap(({ entry, problem }) => (problem ? [{ line: entry.line, problem }] : [])),
+    ],
+  };
 }
 
-function textsOf(map: YAMLMap): Record<string, string> {
-  return Object.fromEntries(
-    map.items.map(({ key, value }) => [
-      isScalar(key) ? String(key.value) : "",
-      isScalar(value) ? String(value.value ?? "") : "",
-    ]),
-  );
-}
-
-function problemOf(entry: Record<string, string>, today: string): string | undefined {
-  const strange = Object.keys(entry).filter((key) => !keys.includes(key as never));
-  if (strange.length > 0) return `has ${strange.join(", ")}; an entry has ${keys.join(", ")}`;
-  const empty = keys.filter((key) => !entry[key]);
-  if (empty.length > 0) return `lacks ${empty.join(", ")}`;
-  const { date = "" } = entry;
+function dateProblem(date: string, today: string): string | undefined {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(date) || Number.isNaN(Date.parse(date))) {
     return `date ${JSON.stringify(date)} is no day such as 2026-01-31`;
   }
@@ -73,7 +43,7 @@ export type Judged = {
   readonly open: readonly Finding[];
   readonly accepted: readonly Finding[];
   readonly harmless: readonly Finding[];
-  readonly problems: readonly AcknowledgementProblem[];
+  readonly problems: readonly EntryProblem[];
 };
 
 export function judgeFindings(

@@ -1,18 +1,31 @@
-// What changed in meaning since the last release: validation rules and policies, which are in no
-// byte that `buf breaking` compares. `make check` runs it; it fails on what hurts somebody and is
-// not in contracts/acknowledged.yaml. `--entries` prints what would have to stand there.
+// What changed since the last release: names, numbers and types, which `buf breaking` compares, and
+// validation rules and policies, which are in no byte that it sees. `make check` runs it; it fails on
+// what hurts somebody and is not in contracts/acknowledged.yaml. `--entries` prints what would have
+// to stand there.
 
-import { globSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { judgeFindings, readAcknowledgements } from "./acknowledgements.ts";
+import { breakingFindings } from "./compare/breaking.ts";
 import { compareSchemas } from "./compare/compare.ts";
-import { type Finding, findingId } from "./finding.ts";
+import { describeFinding, type Finding, findingId } from "./finding.ts";
+import { placesIn } from "./place.ts";
+import { lastRelease } from "./release.ts";
 import { builtSchema, readSchema } from "./schema.ts";
 
 const acknowledgedFile = "contracts/acknowledged.yaml";
-const released = lastRelease();
+const released = lastRelease("contracts/released");
 const today = new Date().toISOString().slice(0, 10);
 
-const findings = compareSchemas(readSchema(released.path), builtSchema("."));
+const before = readSchema(released.path);
+const after = builtSchema(".");
+const places = placesIn(after);
+const findings = [
+  ...breakingFindings("proto", released.path, before),
+  ...compareSchemas(before, after).map((finding) => {
+    const place = places.get(finding.name);
+    return place ? { ...finding, place } : finding;
+  }),
+];
 const acknowledged = readAcknowledgements(readFileSync(acknowledgedFile, "utf8"), today);
 const { open, accepted, harmless, problems } = judgeFindings(findings, acknowledged);
 
@@ -22,7 +35,7 @@ if (process.argv.includes("--entries")) {
   for (const { line, problem } of problems) {
     console.log(`${acknowledgedFile}:${line}: ${problem}`);
   }
-  for (const finding of open) console.log(describe(finding));
+  for (const finding of open) console.log(describeFinding(finding));
   console.log(
     `since ${released.version}: ${open.length} changes open, ${accepted.length} acknowledged, ` +
       `${harmless.length} harmless`,
@@ -31,29 +44,7 @@ if (process.argv.includes("--entries")) {
 }
 process.exit(open.length + problems.length === 0 ? 0 : 1);
 
-function describe({ effect, name, change, why, affected, remedy }: Finding): string {
-  const who = affected.length > 0 ? affected.slice(0, 8).join(", ") : "nobody in the schema";
-  const more = affected.length > 8 ? ` and ${affected.length - 8} more` : "";
-  return [
-    `${effect}: ${name}`,
-    `  what   ${change}`,
-    `  why    ${why}`,
-    `  whom   ${who}${more}`,
-    `  do     ${remedy}`,
-  ].join("\n");
-}
-
 function entryOf(finding: Finding): string {
   const text = JSON.stringify(findingId(finding));
   return `- finding: ${text}\n  date: ${today}\n  reason: ""`;
-}
-
-/** Images are named for their versions. */
-function lastRelease(): { readonly path: string; readonly version: string } {
-  const versions = globSync("contracts/released/*.binpb")
-    .map((path) => ({ path, version: path.replace(/^.*\/|\.binpb$/g, "") }))
-    .sort((a, b) => a.version.localeCompare(b.version, "en", { numeric: true }));
-  const last = versions.at(-1);
-  if (last === undefined) throw new Error("contracts/released/ holds no image of a release");
-  return last;
 }

@@ -1,5 +1,7 @@
 // What a comparison of two schemas found: one change, what it does to whom, and what to do about it.
 
+import type { Place } from "./place.ts";
+
 /** Who is hurt by a change, or `none` where nobody is. */
 export type Effect =
   /** Requests that were accepted are refused. */
@@ -25,6 +27,8 @@ export type Finding = {
   readonly affected: readonly string[];
   /** What to do. */
   readonly remedy: string;
+  /** Where it stands today. */
+  readonly place?: Place;
 };
 
 /** The name by which an acknowledgement means this finding and no other. */
@@ -34,4 +38,18 @@ export function findingId({ effect, name, change }: Finding): string {
 
 export function isBreaking({ effect }: Finding): boolean {
   return effect !== "none";
+}
+
+/** All that a person needs to decide. */
+export function describeFinding(finding: Finding): string {
+  const { effect, name, change, why, affected, remedy, place } = finding;
+  const who = affected.length > 0 ? affected.slice(0, 8).join(", ") : "nobody in the schema";
+  const more = affected.length > 8 ? ` and ${affected.length - 8} more` : "";
+  return [
+    place ? `${effect}: ${name} (${place.file}:${place.line})` : `${effect}: ${name}`,
+    `  what   ${change}`,
+    `  why    ${why}`,
+    `  whom   ${who}${more}`,
+    `  do     ${remedy}`,
+  ].join("\n");
 }

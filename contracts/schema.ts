@@ -9,7 +9,7 @@ const bytesMax = 2 ** 28;
 
 /** The module or workspace of buf at the folder. Throws what buf said when it does not build. */
 export function builtSchema(folder: string): FileRegistry {
-  return registryOf(buildImage(folder), folder);
+  return registryOf(buildImage(folder));
 }
 
 export function buildImage(folder: string): Buffer {
@@ -19,20 +19,21 @@ export function buildImage(folder: string): Buffer {
   });
   if (status === 0) return stdout;
   const said = error ? String(error) : stderr.toString().trim();
-  throw new Error(`${folder} does not build: ${said}`, { cause: error });
+  throw new Error(`${folder} does not build, mend it there: ${said}`, { cause: error });
 }
 
 /** Throws, naming the file and the remedy, when it is no image. */
 export function readSchema(path: string): FileRegistry {
-  return registryOf(readFileSync(path), path);
+  try {
+    return registryOf(readFileSync(path));
+  } catch (cause) {
+    const remedy = `take it from git again, or from its release: \`git checkout -- ${path}\``;
+    throw new Error(`${path} is no image of a schema; ${remedy}`, { cause });
+  }
 }
 
-function registryOf(bytes: Uint8Array, from: string): FileRegistry {
-  try {
-    return createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes));
-  } catch (cause) {
-    throw new Error(`${from} is no image of a schema; make it anew with \`make release\``, {
-      cause,
-    });
-  }
+function registryOf(bytes: Uint8Array): FileRegistry {
+  const image = fromBinary(FileDescriptorSetSchema, bytes);
+  if (image.file.length === 0) throw new Error("it holds no file");
+  return createFileRegistry(image);
 }

@@ -21,9 +21,11 @@ const gates: readonly Gate[] = [
   { name: "proto lint", run: () => command("buf", "lint") },
   { name: `proto breaking (against ${options.against})`, run: breaking },
   { name: "contracts since the release", run: () => command("node", "contracts/check.ts") },
+  { name: "the graph in schema and code", run: () => command("node", "contracts/graph/check.ts") },
   { name: "policies", run: () => command("node", "dev/check-policy.ts") },
   { name: "gen/ is fresh", run: generatedIsFresh },
-  { name: "docs/reference/ is fresh", run: referenceIsFresh },
+  { name: "docs/reference/ is fresh", run: () => isFresh("reference", "docs/reference") },
+  { name: "deploy/kubernetes/ is fresh", run: () => isFresh("deployment", "deploy/kubernetes") },
   { name: "house rules", run: () => command("vitest", "run", "tidy.test.ts") },
 ];
 
@@ -68,12 +70,13 @@ function generatedIsFresh(): Outcome {
   }
 }
 
-function referenceIsFresh(): Outcome {
-  const folder = mkdtempSync(join(tmpdir(), "bursar-reference-"));
+/** What a room of contracts/ writes, against what is in the repository. */
+function isFresh(room: string, kept: string): Outcome {
+  const folder = mkdtempSync(join(tmpdir(), `bursar-${room}-`));
   try {
-    const written = command("node", "contracts/reference/write.ts", folder);
+    const written = command("node", `contracts/${room}/write.ts`, folder);
     if (!written.ok) return written;
-    const compared = command("diff", "--recursive", "--brief", folder, "docs/reference");
+    const compared = command("diff", "--recursive", "--brief", folder, kept);
     return { ok: compared.ok, output: `${compared.output}run: make gen` };
   } finally {
     rmSync(folder, { recursive: true });

@@ -20,7 +20,7 @@ import { identityPrefix } from "#mesh/identity/tls.ts";
 import type { TlsFiles } from "#mesh/process/config.ts";
 import { type DemoProvider, demoProviders, type NamedEndpoint } from "./demo-endpoints.ts";
 import { allServices } from "./events.ts";
-import type { HouseService, ServiceName } from "./services.ts";
+import { type HouseService, type ServiceName, serviceNames } from "./services.ts";
 
 /** Learner that the development token speaks for. */
 export const devLearnerId = "learner-1";
@@ -69,7 +69,8 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
   const accessFile = join(folder, "config", "access.yaml");
   kept(accessFile, accessConfig);
   const learnerScopes = await learnersMay(extra);
-  grantScopes(accessFile, [...extra, reconciler, { name: "browser", scopes: learnerScopes }]);
+  const callers = await callersAmong(serviceNames);
+  grantScopes(accessFile, [...extra, ...callers, { name: "browser", scopes: learnerScopes }]);
   const tokens = await provisionTokens({ folder, extra, learnerScopes, secret });
   const endpoints = {
     stripe: endpoint("stripe", demoProviders.stripe),
@@ -138,12 +139,16 @@ async function provisionCertificates(options: ProvisionOptions, authority: Autho
   };
 }
 
-/** Bursar's own services meet on the broker, but for this one question. */
-const reconciler: Granted = {
-  name: "cms-service",
-  scopes: ["ledger.payments.read", "ledger.transactions.read"],
-  ledgerIds: ["*"],
-};
+/** What services of the house need to call each other: the scopes of the methods that name them. */
+async function callersAmong(names: readonly string[]): Promise<readonly Granted[]> {
+  const methods = (await allServices()).flatMap((desc) => desc.methods);
+  const policies = methods.map((desc) => getOption(desc, method));
+  return names.map((name) => {
+    const named = policies.filter(({ callers }) => callers.includes(name));
+    const scopes = [...new Set(named.flatMap((policy) => policy.scopes))].sort();
+    return { name, scopes, ledgerIds: ["*"] };
+  });
+}
 
 /** The developer's identity calls them all. */
 function accessConfig(): string {

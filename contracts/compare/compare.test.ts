@@ -104,6 +104,22 @@ test.for<Planted>([
     name: "bursar.cms.v1.",
   },
   {
+    change: "a service that another process serves",
+    file: receipt,
+    from: 'identity: "receipt-service"',
+    to: 'identity: "till-service"',
+    effects: ["breaks-callers"],
+    name: "bursar.receipt.v1.ReceiptService",
+  },
+  {
+    change: "a caller that is named beside everybody",
+    file: receipt,
+    from: 'callers: "*"',
+    to: 'callers: ["*", "cms-service"]',
+    effects: ["none"],
+    name: "bursar.receipt.v1.ReceiptService",
+  },
+  {
     change: "a longer longest title, which a caller may use at once",
     file: "cms/v1/offer_service.proto",
     from: "max_len: 200",

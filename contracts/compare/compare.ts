@@ -4,7 +4,13 @@
 import type { AnyDesc, DescMessage, DescMethod, Registry } from "@bufbuild/protobuf";
 import type { Finding } from "../finding.ts";
 import { type Directions, directionsIn } from "./directions.ts";
-import { compareEvent, compareFieldPolicy, compareMethod, compareStream } from "./policies.ts";
+import {
+  compareEvent,
+  compareFieldPolicy,
+  compareMethod,
+  compareService,
+  compareStream,
+} from "./policies.ts";
 import { rulesOfField, rulesOfMessage, rulesOfOneof } from "./read-rules.ts";
 import { compareRules, type RuleChange, type Rules, textOf } from "./rule-changes.ts";
 
@@ -20,6 +26,7 @@ export function compareSchemas(before: Registry, after: Registry): Finding[] {
       findings.push(...compareMessages(old, desc, directions));
     }
     if (desc.kind === "service" && old?.kind === "service") {
+      findings.push(...compareService(old, desc));
       findings.push(...pairsOf(old.methods, desc.methods).flatMap(([a, b]) => compareMethod(a, b)));
     }
   }

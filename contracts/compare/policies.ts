@@ -1,7 +1,14 @@
 // How policies changed, and whom that hurts: callers that lose a scope, a deadline or a retry,
 // readers whose subject, key or identity of an event moved, and people whose data travels farther.
 
-import type { DescField, DescFile, DescMessage, DescMethod, Message } from "@bufbuild/protobuf";
+import type {
+  DescField,
+  DescFile,
+  DescMessage,
+  DescMethod,
+  DescService,
+  Message,
+} from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import * as options from "#gen/bursar/mesh/v1/policy_pb.ts";
 import { className, fieldPolicy } from "#mesh/policy/field-policy.ts";
@@ -13,6 +20,16 @@ type Verdict = { readonly effect: Effect; readonly why: string; readonly remedy:
 
 const none: Verdict = { effect: "none", why: "nobody has to do anything", remedy: "nothing" };
 const restore = "take the change back, or tell those affected first and acknowledge it";
+
+export function compareService(before: DescService, after: DescService): Finding[] {
+  const [was, is] = [optionOf(before, options.service), optionOf(after, options.service)];
+  if (was === undefined || is === undefined) return [];
+  return differ(nameOf(after), was, is, ["every caller"], (field) => {
+    if (field === "identity") return breaks("clients believe no certificate but the former one's");
+    if (field !== "data_class" || is.dataClass <= was.dataClass) return none;
+    return wider("it may hold data of a closer class than callers were told");
+  });
+}
 
 export function compareMethod(before: DescMethod, after: DescMethod): Finding[] {
   const [was, is] = [optionOf(before, options.method), optionOf(after, options.method)];
@@ -126,6 +143,8 @@ function scopesVerdict(was: readonly string[], is: readonly string[]): Verdict {
 }
 
 function callersVerdict(was: readonly string[], is: readonly string[]): Verdict {
+  // A name beside `*` says who in this repository calls, and admits nobody more.
+  if (was.includes("*") && is.includes("*")) return none;
   const isClosed = !is.includes("*") && was.some((name) => !is.includes(name));
   return isClosed
     ? breaks("somebody may not call it any more")

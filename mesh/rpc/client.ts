@@ -65,7 +65,8 @@ export type OpenClient<S extends DescService> = AsyncDisposable & {
   };
 };
 
-const timeoutMsDefault = 10_000;
+/** Of a call with all its attempts, where neither the client nor the call says otherwise. */
+export const timeoutMsDefault = 10_000;
 /** Where no policy says what callers may count on. */
 const patienceMsDefault = 1_000;
 

@@ -104,14 +104,15 @@ function whereOf(target: Target | undefined): Attributes {
   return { "server.address": target.address ?? hostname, "server.port": Number(port || 443) };
 }
 
-type MethodPlan = {
+export type MethodPlan = {
   readonly name: string;
   /** For a request that may be sent twice. */
   readonly repeatable: CallPlan;
   readonly single: CallPlan;
 };
 
-function readPlan(method: DescMethod): MethodPlan {
+/** What becomes of a call to the method at most. */
+export function readPlan(method: DescMethod): MethodPlan {
   const { attemptsMax, backoffMsMin, backoffMsMax } = retryOf(method);
   const hedge = hedgeOf(method);
   const common = { backoffMsMin, backoffMsMax };

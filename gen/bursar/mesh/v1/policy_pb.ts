@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file bursar/mesh/v1/policy.proto.
  */
 export const file_bursar_mesh_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChtidXJzYXIvbWVzaC92MS9wb2xpY3kucHJvdG8SDmJ1cnNhci5tZXNoLnYxIt8BCg1TZXJ2aWNlUG9saWN5Ei0KCGlkZW50aXR5GAEgASgJQhu6SBhyFjIUXihbYS16XVthLXowLTktXSopPyQSJwoFb3duZXIYAiABKAlCGLpIFXITMhFeW2Etel1bYS16MC05LV0qJBI7CglvYmplY3RpdmUYAyABKAsyIC5idXJzYXIubWVzaC52MS5TZXJ2aWNlT2JqZWN0aXZlQga6SAPIAQESOQoKZGF0YV9jbGFzcxgEIAEoDjIZLmJ1cnNhci5tZXNoLnYxLkRhdGFDbGFzc0IKukgHggEEEAEgACJgChBTZXJ2aWNlT2JqZWN0aXZlEicKEGF2YWlsYWJpbGl0eV9wcG0YASABKAVCDbpIChoIEMCEPSig9zYSIwoObGF0ZW5jeV9wOTlfbXMYAiABKAVCC7pICBoGGODUAyAAIosGCgxNZXRob2RQb2xpY3kSOgoGc2NvcGVzGAEgAygJQiq6SCeSASQIARgBIh5yHDIaXlthLXpdK1wuW2Etel9dK1wuW2Etel9dKyQSKAoTZGVhZGxpbmVfZGVmYXVsdF9tcxgCIAEoBUILukgIGgYYwM8kIAASJAoPZGVhZGxpbmVfbWF4X21zGAMgASgFQgu6SAgaBhjAzyQgABIiChFyZXF1ZXN0X2J5dGVzX21heBgEIAEoBUIHukgEGgIoABI6ChVpZGVtcG90ZW5jeV9rZXlfZmllbGQYBSABKAlCG7pIGHIWMhReKFthLXpdW2EtejAtOV9dKik/JBIRCgllbmRfdXNlcnMYBiABKAgSNwoHY2FsbGVycxgHIAMoCUImukgjkgEgCAEYASIachgyFl4oW2Etel1bYS16MC05LV0qfFwqKSQSKgoFcmV0cnkYCCABKAsyGy5idXJzYXIubWVzaC52MS5SZXRyeVBvbGljeRIqCgVoZWRnZRgJIAEoCzIbLmJ1cnNhci5tZXNoLnYxLkhlZGdlUG9saWN5EjkKCnJhdGVfY2xhc3MYCiABKA4yGS5idXJzYXIubWVzaC52MS5SYXRlQ2xhc3NCCrpIB4IBBBABIAASDQoFYXVkaXQYCyABKAg6oAK6SJwCGn8KFm1ldGhvZF9wb2xpY3kuZGVhZGxpbmUSM2RlYWRsaW5lX2RlZmF1bHRfbXMgbXVzdCBub3QgZXhjZWVkIGRlYWRsaW5lX21heF9tcxowdGhpcy5kZWFkbGluZV9kZWZhdWx0X21zIDw9IHRoaXMuZGVhZGxpbmVfbWF4X21zGpgBChhtZXRob2RfcG9saWN5LmFueV9jYWxsZXISM2NhbGxlcnMgaXMgZWl0aGVyIGAqYCBhbG9uZSBvciBhIGxpc3Qgb2YgaWRlbnRpdGllcxpHIXRoaXMuY2FsbGVycy5leGlzdHMoY2FsbGVyLCBjYWxsZXIgPT0gJyonKSB8fCB0aGlzLmNhbGxlcnMuc2l6ZSgpID09IDEi7wEKC1JldHJ5UG9saWN5Eh8KDGF0dGVtcHRzX21heBgBIAEoBUIJukgGGgQYBSgBEiIKDmJhY2tvZmZfbWluX21zGAIgASgFQgq6SAcaBRiQTigBEiMKDmJhY2tvZmZfbWF4X21zGAMgASgFQgu6SAgaBhjg1AMoATp2ukhzGnEKFHJldHJ5X3BvbGljeS5iYWNrb2ZmEi1iYWNrb2ZmX21pbl9tcyBtdXN0IG5vdCBleGNlZWQgYmFja29mZl9tYXhfbXMaKnRoaXMuYmFja29mZl9taW5fbXMgPD0gdGhpcy5iYWNrb2ZmX21heF9tcyJNCgtIZWRnZVBvbGljeRIdCghkZWxheV9tcxgBIAEoBUILukgIGgYY4NQDKAESHwoMYXR0ZW1wdHNfbWF4GAIgASgFQgm6SAYaBBgDKAIisAEKDFN0cmVhbVBvbGljeRIjCgRuYW1lGAEgASgJQhW6SBJyEDIOXltBLVpdW0EtWl9dKiQSIgoOcmV0ZW50aW9uX2RheXMYAiABKAVCCrpIBxoFGMIcKAESKAoRbWVzc2FnZV9ieXRlc19tYXgYAyABKAVCDbpIChoIGICAgAQogAgSLQoYZHVwbGljYXRlX3dpbmRvd19zZWNvbmRzGAQgASgFQgu6SAgaBhiAowUoASKiAgoLRXZlbnRQb2xpY3kSJQoGc3RyZWFtGAEgASgJQhW6SBJyEDIOXltBLVpdW0EtWl9dKiQSNAoJcHJvZHVjZXJzGAIgAygJQiG6SB6SARsIARgBIhVyEzIRXlthLXpdW2EtejAtOS1dKiQSMgoJY29uc3VtZXJzGAMgAygJQh+6SBySARkYASIVchMyEV5bYS16XVthLXowLTktXSokEisKCWtleV9maWVsZBgEIAEoCUIYukgVchMyEV5bYS16XVthLXowLTlfXSokEhgKB3ZlcnNpb24YBSABKAVCB7pIBBoCKAESOwoQZGVkdXBlX2lkX2ZpZWxkcxgGIAMoCUIhukgekgEbEAQYASIVchMyEV5bYS16XVthLXowLTlfXSokIngKC0ZpZWxkUG9saWN5EjcKCmRhdGFfY2xhc3MYASABKA4yGS5idXJzYXIubWVzaC52MS5EYXRhQ2xhc3NCCLpIBYIBAhABEg4KBnNlY3JldBgCIAEoCBIRCglpbW11dGFibGUYAyABKAgSDQoFbW9uZXkYBCABKAgqigEKCURhdGFDbGFzcxIaChZEQVRBX0NMQVNTX1VOU1BFQ0lGSUVEEAASFQoRREFUQV9DTEFTU19QVUJMSUMQARIXChNEQVRBX0NMQVNTX0lOVEVSTkFMEAISFwoTREFUQV9DTEFTU19QRVJTT05BTBADEhgKFERBVEFfQ0xBU1NfU0VOU0lUSVZFEAQqcQoJUmF0ZUNsYXNzEhoKFlJBVEVfQ0xBU1NfVU5TUEVDSUZJRUQQABIXChNSQVRFX0NMQVNTX0NSSVRJQ0FMEAESGgoWUkFURV9DTEFTU19JTlRFUkFDVElWRRACEhMKD1JBVEVfQ0xBU1NfQlVMSxADOlQKBnN0cmVhbRIcLmdvb2dsZS5wcm90b2J1Zi5GaWxlT3B0aW9ucxjRhgMgASgLMhwuYnVyc2FyLm1lc2gudjEuU3RyZWFtUG9saWN5UgZzdHJlYW06WgoHc2VydmljZRIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxjRhgMgASgLMh0uYnVyc2FyLm1lc2gudjEuU2VydmljZVBvbGljeVIHc2VydmljZTpWCgZtZXRob2QSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMhwuYnVyc2FyLm1lc2gudjEuTWV0aG9kUG9saWN5UgZtZXRob2Q6VAoFZXZlbnQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMY0YYDIAEoCzIbLmJ1cnNhci5tZXNoLnYxLkV2ZW50UG9saWN5UgVldmVudDpSCgVmaWVsZBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY0YYDIAEoCzIbLmJ1cnNhci5tZXNoLnYxLkZpZWxkUG9saWN5UgVmaWVsZGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_descriptor]);
+  fileDesc("ChtidXJzYXIvbWVzaC92MS9wb2xpY3kucHJvdG8SDmJ1cnNhci5tZXNoLnYxIpMCCg1TZXJ2aWNlUG9saWN5Ei0KCGlkZW50aXR5GAEgASgJQhu6SBhyFjIUXihbYS16XVthLXowLTktXSopPyQSJwoFb3duZXIYAiABKAlCGLpIFXITMhFeW2Etel1bYS16MC05LV0qJBI7CglvYmplY3RpdmUYAyABKAsyIC5idXJzYXIubWVzaC52MS5TZXJ2aWNlT2JqZWN0aXZlQga6SAPIAQESOQoKZGF0YV9jbGFzcxgEIAEoDjIZLmJ1cnNhci5tZXNoLnYxLkRhdGFDbGFzc0IKukgHggEEEAEgABIyCgVjYWxscxgFIAMoCUIjukggkgEdGAEiGXIXMhVeW2Etel1bQS1aYS16MC05Xy5dKiQiYAoQU2VydmljZU9iamVjdGl2ZRInChBhdmFpbGFiaWxpdHlfcHBtGAEgASgFQg26SAoaCBDAhD0ooPc2EiMKDmxhdGVuY3lfcDk5X21zGAIgASgFQgu6SAgaBhjg1AMgACKyBgoMTWV0aG9kUG9saWN5EjoKBnNjb3BlcxgBIAMoCUIqukgnkgEkCAEYASIechwyGl5bYS16XStcLlthLXpfXStcLlthLXpfXSskEigKE2RlYWRsaW5lX2RlZmF1bHRfbXMYAiABKAVCC7pICBoGGMDPJCAAEiQKD2RlYWRsaW5lX21heF9tcxgDIAEoBUILukgIGgYYwM8kIAASIgoRcmVxdWVzdF9ieXRlc19tYXgYBCABKAVCB7pIBBoCKAASOgoVaWRlbXBvdGVuY3lfa2V5X2ZpZWxkGAUgASgJQhu6SBhyFjIUXihbYS16XVthLXowLTlfXSopPyQSEQoJZW5kX3VzZXJzGAYgASgIEjcKB2NhbGxlcnMYByADKAlCJrpII5IBIAgBGAEiGnIYMhZeKFthLXpdW2EtejAtOS1dKnxcKikkEioKBXJldHJ5GAggASgLMhsuYnVyc2FyLm1lc2gudjEuUmV0cnlQb2xpY3kSKgoFaGVkZ2UYCSABKAsyGy5idXJzYXIubWVzaC52MS5IZWRnZVBvbGljeRI5CgpyYXRlX2NsYXNzGAogASgOMhkuYnVyc2FyLm1lc2gudjEuUmF0ZUNsYXNzQgq6SAeCAQQQASAAEg0KBWF1ZGl0GAsgASgIEjIKBWNhbGxzGAwgAygJQiO6SCCSAR0YASIZchcyFV5bYS16XVtBLVphLXowLTlfLl0qJDqTArpIjwIafwoWbWV0aG9kX3BvbGljeS5kZWFkbGluZRIzZGVhZGxpbmVfZGVmYXVsdF9tcyBtdXN0IG5vdCBleGNlZWQgZGVhZGxpbmVfbWF4X21zGjB0aGlzLmRlYWRsaW5lX2RlZmF1bHRfbXMgPD0gdGhpcy5kZWFkbGluZV9tYXhfbXMaiwEKGG1ldGhvZF9wb2xpY3kuYW55X2NhbGxlchIoY2FsbGVycyBiZWdpbnMgd2l0aCBgKmAgd2hlcmUgaXQgaGFzIG9uZRpFIXRoaXMuY2FsbGVycy5leGlzdHMoY2FsbGVyLCBjYWxsZXIgPT0gJyonKSB8fCB0aGlzLmNhbGxlcnNbMF0gPT0gJyonIu8BCgtSZXRyeVBvbGljeRIfCgxhdHRlbXB0c19tYXgYASABKAVCCbpIBhoEGAUoARIiCg5iYWNrb2ZmX21pbl9tcxgCIAEoBUIKukgHGgUYkE4oARIjCg5iYWNrb2ZmX21heF9tcxgDIAEoBUILukgIGgYY4NQDKAE6drpIcxpxChRyZXRyeV9wb2xpY3kuYmFja29mZhItYmFja29mZl9taW5fbXMgbXVzdCBub3QgZXhjZWVkIGJhY2tvZmZfbWF4X21zGip0aGlzLmJhY2tvZmZfbWluX21zIDw9IHRoaXMuYmFja29mZl9tYXhfbXMiTQoLSGVkZ2VQb2xpY3kSHQoIZGVsYXlfbXMYASABKAVCC7pICBoGGODUAygBEh8KDGF0dGVtcHRzX21heBgCIAEoBUIJukgGGgQYAygCIsEBCgxTdHJlYW1Qb2xpY3kSIwoEbmFtZRgBIAEoCUIVukgSchAyDl5bQS1aXVtBLVpfXSokEiIKDnJldGVudGlvbl9kYXlzGAIgASgFQgq6SAcaBRjCHCgBEigKEW1lc3NhZ2VfYnl0ZXNfbWF4GAMgASgFQg26SAoaCBiAgIAEKIAIEi0KGGR1cGxpY2F0ZV93aW5kb3dfc2Vjb25kcxgEIAEoBUILukgIGgYYgKMFKAESDwoHb2ZmZXJlZBgFIAEoCCLPAgoLRXZlbnRQb2xpY3kSJQoGc3RyZWFtGAEgASgJQhW6SBJyEDIOXltBLVpdW0EtWl9dKiQSNAoJcHJvZHVjZXJzGAIgAygJQiG6SB6SARsIARgBIhVyEzIRXlthLXpdW2EtejAtOS1dKiQSMgoJY29uc3VtZXJzGAMgAygJQh+6SBySARkYASIVchMyEV5bYS16XVthLXowLTktXSokEisKCWtleV9maWVsZBgEIAEoCUIYukgVchMyEV5bYS16XVthLXowLTlfXSokEhgKB3ZlcnNpb24YBSABKAVCB7pIBBoCKAESOwoQZGVkdXBlX2lkX2ZpZWxkcxgGIAMoCUIhukgekgEbEAQYASIVchMyEV5bYS16XVthLXowLTlfXSokEisKBWNhbGxzGAcgAygLMhwuYnVyc2FyLm1lc2gudjEuSGFuZGxlckNhbGxzInIKDEhhbmRsZXJDYWxscxIqCghjb25zdW1lchgBIAEoCUIYukgVchMyEV5bYS16XVthLXowLTktXSokEjYKB21ldGhvZHMYAiADKAlCJbpIIpIBHwgBGAEiGXIXMhVeW2Etel1bQS1aYS16MC05Xy5dKiQieAoLRmllbGRQb2xpY3kSNwoKZGF0YV9jbGFzcxgBIAEoDjIZLmJ1cnNhci5tZXNoLnYxLkRhdGFDbGFzc0IIukgFggECEAESDgoGc2VjcmV0GAIgASgIEhEKCWltbXV0YWJsZRgDIAEoCBINCgVtb25leRgEIAEoCCqKAQoJRGF0YUNsYXNzEhoKFkRBVEFfQ0xBU1NfVU5TUEVDSUZJRUQQABIVChFEQVRBX0NMQVNTX1BVQkxJQxABEhcKE0RBVEFfQ0xBU1NfSU5URVJOQUwQAhIXChNEQVRBX0NMQVNTX1BFUlNPTkFMEAMSGAoUREFUQV9DTEFTU19TRU5TSVRJVkUQBCpxCglSYXRlQ2xhc3MSGgoWUkFURV9DTEFTU19VTlNQRUNJRklFRBAAEhcKE1JBVEVfQ0xBU1NfQ1JJVElDQUwQARIaChZSQVRFX0NMQVNTX0lOVEVSQUNUSVZFEAISEwoPUkFURV9DTEFTU19CVUxLEAM6VAoGc3RyZWFtEhwuZ29vZ2xlLnByb3RvYnVmLkZpbGVPcHRpb25zGNGGAyABKAsyHC5idXJzYXIubWVzaC52MS5TdHJlYW1Qb2xpY3lSBnN0cmVhbTpaCgdzZXJ2aWNlEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGNGGAyABKAsyHS5idXJzYXIubWVzaC52MS5TZXJ2aWNlUG9saWN5UgdzZXJ2aWNlOlYKBm1ldGhvZBIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyHC5idXJzYXIubWVzaC52MS5NZXRob2RQb2xpY3lSBm1ldGhvZDpUCgVldmVudBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxjRhgMgASgLMhsuYnVyc2FyLm1lc2gudjEuRXZlbnRQb2xpY3lSBWV2ZW50OlIKBWZpZWxkEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjRhgMgASgLMhsuYnVyc2FyLm1lc2gudjEuRmllbGRQb2xpY3lSBWZpZWxkYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_descriptor]);
 
 /**
  * ServicePolicy says who runs an RPC service, who answers for it, and how well
@@ -51,6 +51,15 @@ export type ServicePolicy = Message<"bursar.mesh.v1.ServicePolicy"> & {
    * @generated from field: bursar.mesh.v1.DataClass data_class = 4;
    */
   dataClass: DataClass;
+
+  /**
+   * Methods of other services that the process calls by itself, in the
+   * background, by their full names. What is called to answer a method stands in
+   * the method's policy.
+   *
+   * @generated from field: repeated string calls = 5;
+   */
+  calls: string[];
 };
 
 /**
@@ -143,8 +152,9 @@ export type MethodPolicy = Message<"bursar.mesh.v1.MethodPolicy"> & {
 
   /**
    * Identities that may call it, by the last part of their name, and only with
-   * the scopes. `*`: every identity that holds the scopes. Empty: nobody, which
-   * is refused at start.
+   * the scopes. `*`: every identity that holds the scopes, which is for people
+   * and for services elsewhere. A service of this repository that calls it in its
+   * code is named, beside `*` too. Empty: nobody, which is refused at start.
    *
    * @generated from field: repeated string callers = 7;
    */
@@ -181,6 +191,15 @@ export type MethodPolicy = Message<"bursar.mesh.v1.MethodPolicy"> & {
    * @generated from field: bool audit = 11;
    */
   audit: boolean;
+
+  /**
+   * Methods of other services that are called to answer it, by their full names
+   * (`bursar.ledger.v1.LedgerService.GetBalance`). `make check` compares them
+   * with the code, and proves that their deadlines fit this one's.
+   *
+   * @generated from field: repeated string calls = 12;
+   */
+  calls: string[];
 };
 
 /**
@@ -292,6 +311,14 @@ export type StreamPolicy = Message<"bursar.mesh.v1.StreamPolicy"> & {
    * @generated from field: int32 duplicate_window_seconds = 4;
    */
   duplicateWindowSeconds: number;
+
+  /**
+   * True when its events are facts for whoever comes, services outside this
+   * repository included: one that nobody reads yet is no mistake.
+   *
+   * @generated from field: bool offered = 5;
+   */
+  offered: boolean;
 };
 
 /**
@@ -354,6 +381,13 @@ export type EventPolicy = Message<"bursar.mesh.v1.EventPolicy"> & {
    * @generated from field: repeated string dedupe_id_fields = 6;
    */
   dedupeIdFields: string[];
+
+  /**
+   * Methods that consumers call to handle it.
+   *
+   * @generated from field: repeated bursar.mesh.v1.HandlerCalls calls = 7;
+   */
+  calls: HandlerCalls[];
 };
 
 /**
@@ -362,6 +396,34 @@ export type EventPolicy = Message<"bursar.mesh.v1.EventPolicy"> & {
  */
 export const EventPolicySchema: GenMessage<EventPolicy> = /*@__PURE__*/
   messageDesc(file_bursar_mesh_v1_policy, 6);
+
+/**
+ * HandlerCalls says what one consumer of an event calls to handle it.
+ *
+ * @generated from message bursar.mesh.v1.HandlerCalls
+ */
+export type HandlerCalls = Message<"bursar.mesh.v1.HandlerCalls"> & {
+  /**
+   * Which of the event's consumers.
+   *
+   * @generated from field: string consumer = 1;
+   */
+  consumer: string;
+
+  /**
+   * Methods of other services, by their full names.
+   *
+   * @generated from field: repeated string methods = 2;
+   */
+  methods: string[];
+};
+
+/**
+ * Describes the message bursar.mesh.v1.HandlerCalls.
+ * Use `create(HandlerCallsSchema)` to create a new message.
+ */
+export const HandlerCallsSchema: GenMessage<HandlerCalls> = /*@__PURE__*/
+  messageDesc(file_bursar_mesh_v1_policy, 7);
 
 /**
  * FieldPolicy says what a field holds and how it is treated.
@@ -408,7 +470,7 @@ export type FieldPolicy = Message<"bursar.mesh.v1.FieldPolicy"> & {
  * Use `create(FieldPolicySchema)` to create a new message.
  */
 export const FieldPolicySchema: GenMessage<FieldPolicy> = /*@__PURE__*/
-  messageDesc(file_bursar_mesh_v1_policy, 7);
+  messageDesc(file_bursar_mesh_v1_policy, 8);
 
 /**
  * DataClass says how far a value may travel, from the freest to the closest.
